@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The runtime of a process: the core, and what makes a process of it an actor in a tree.
+ */
+#include "runtime/internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+const char *copse_version(void) { return COPSE_VERSION_STRING; }
+
+static void because(char **why, const char *text) {
+  if (why && !*why) *why = strdup(text);
+}
+
+copse_status copse_new(copse **out, const copse_config *given, char **why) {
+  copse_config config = {.size = sizeof config};
+  uint8_t id[16];
+  char name[COPSE_NAME_MAX + 1];
+  bool is_child = false;
+  copse *rt = NULL;
+  if (why) *why = NULL;
+  if (!out) return COPSE_EINVAL;
+  *out = NULL;
+  if (given) {
+    /* A program compiled with an older header gives less, a newer one must not give more than is known here. */
+    if (given->size < sizeof given->size || given->size > sizeof config) {
+      because(why, "the size of the configuration is none that this version of the library knows");
+      return COPSE_EINVAL;
+    }
+    memcpy(&config, given, given->size);
+    config.size = sizeof config;
+  }
+  copse_status status = copse__process_identity(&config, &is_child, id, name, why);
+  if (status) return status;
+  status = copse__core_new(&rt, &config, is_child ? id : NULL, is_child ? name : config.name);
+  if (status) {
+    because(why, status == COPSE_EINVAL ? "the name of an actor is 1 to 64 bytes of UTF-8 without control characters"
+                                        : copse_status_text(status));
+    return status;
+  }
+  status = copse__process_init(rt, &config, why);
+  if (status) {
+    because(why, copse_status_text(status));
+    copse_free(rt);
+    return status;
+  }
+  *out = rt;
+  return COPSE_OK;
+}
+
+void copse_free(copse *rt) {
+  if (!rt) return;
+  copse__process_deinit(rt);
+  copse__core_free(rt);
+}
+
+int copse_run(copse *rt, copse_main_cb main, void *arg) {
+  copse__process_run(rt, main, arg);
+  copse__loop_run(rt);
+  return rt->exit_status;
+}
+
+copse_error *copse_result_error(copse *rt, bool *cancelled) {
+  if (cancelled) *cancelled = rt->result_cancelled;
+  return rt->result;
+}

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * signals.c: being asked to stop by signal.
+ *
+ * SIGTERM in any actor, and SIGINT in a root, cancel the actor, as CANCEL from a parent would; a
+ * second one takes the patience away, so that shielded clean-up ends and children are killed. In a
+ * child SIGINT is ignored: the terminal sends it to every process it knows, and only the root shall turn
+ * it into one cancellation that goes down the tree in order.
+ *
+ * A disposition that is not the default is somebody's decision, the host program's or nohup's, and
+ * is left alone.
+ *
+ * The handler only counts, wakes the loop, and lets a binding interrupt user code that burns CPU; the rest happens in
+ * the turn.
+ */
+#include "runtime/process.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const int watched[] = {SIGTERM, SIGINT};
+#define WATCHED (sizeof watched / sizeof *watched)
+
+/* A handler has no argument: there is one runtime per process. */
+static struct {
+  copse__process *_Atomic process;
+  atomic_uint terms, ints;
+  struct sigaction before[WATCHED];
+  bool taken[WATCHED];
+} state;
+
+static void on_signal(int signal) {
+  int number = errno;
+  copse__process *process = atomic_load(&state.process);
+  if (process) {
+    atomic_fetch_add(signal == SIGTERM ? &state.terms : &state.ints, 1);
+    uv_async_send(process->stop);
+  }
+  errno = number;
+}
+
+static void on_stop(copse_job *job) {
+  copse__process *process = copse__of(job, copse__process, stop_job);
+  unsigned terms = atomic_exchange(&state.terms, 0), ints = atomic_exchange(&state.ints, 0);
+  if (!terms && !ints) return;
+  process->stops += terms + ints;
+  copse_log(process->rt, COPSE_LOG_INFO, "asked to stop by %s", terms ? "SIGTERM" : "SIGINT");
+  copse__actor_stop(process, terms ? COPSE_ORIGIN_SHUTDOWN : COPSE_ORIGIN_REQUESTED,
+                    terms ? "SIGTERM" : "SIGINT", process->stops > 1 ? 0 : -1);
+}
+
+static void on_pump(copse *rt) { on_stop(&rt->process->stop_job); }
+
+static void on_async(uv_async_t *async) {
+  copse__process *process = async->data;
+  if (process) copse_post(process->rt, &process->stop_job);
+}
+
+static void take(size_t i, void (*handler)(int signal)) {
+  struct sigaction action;
+  if (sigaction(watched[i], NULL, &state.before[i]) != 0) return;
+  if ((state.before[i].sa_flags & SA_SIGINFO) || state.before[i].sa_handler != SIG_DFL) return;
+  memset(&action, 0, sizeof action);
+  action.sa_handler = handler;
+  action.sa_flags = SA_RESTART;
+  sigfillset(&action.sa_mask);
+  state.taken[i] = sigaction(watched[i], &action, NULL) == 0;
+}
+
+static void on_closed(uv_handle_t *handle) { free(handle); }
+
+copse_status copse__signals_init(copse__process *process) {
+  process->stop_job.cb = on_stop;
+  process->stop = calloc(1, sizeof *process->stop);
+  if (!process->stop) return COPSE_ENOMEM;
+  int error = uv_async_init(process->rt->loop, process->stop, on_async);
+  if (error) {
+    free(process->stop);
+    process->stop = NULL;
+    return error == UV_ENOMEM ? COPSE_ENOMEM : COPSE_ESYSTEM;
+  }
+  process->stop->data = process;
+  uv_unref((uv_handle_t *)process->stop);
+  process->rt->on_pump = on_pump;
+  memset(&state.taken, 0, sizeof state.taken);
+  atomic_store(&state.process, process);
+  for (size_t i = 0; i < WATCHED; i++)
+    take(i, watched[i] == SIGINT && process->is_child ? SIG_IGN : on_signal);
+  return COPSE_OK;
+}
+
+void copse__signals_deinit(copse__process *process) {
+  if (!process->stop) return;
+  for (size_t i = 0; i < WATCHED; i++)
+    if (state.taken[i]) sigaction(watched[i], &state.before[i], NULL);
+  atomic_store(&state.process, NULL);
+  copse_unpost(process->rt, &process->stop_job);
+  process->stop->data = NULL;
+  process->rt->on_pump = NULL;
+  uv_close((uv_handle_t *)process->stop, on_closed);
+  process->stop = NULL;
+}

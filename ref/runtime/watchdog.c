@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * watchdog.c: nobody outlives the parent's link.
+ *
+ * When a parent dies, nobody is left to climb a ladder for its children. Each must see the loss of
+ * its link and go by itself, and it must do so even if its user code is in an endless loop or
+ * in a C call that does not come back, so that the event loop never hears of the loss. So every
+ * actor that has a parent has this thread. It sleeps in poll on the link, costs a small stack, and
+ * wakes once in its life:
+ *
+ *   loss          it wakes the loop, which cancels everything and cleans up;
+ *   50 ms later   if the loop has not turned, it shuts down the links to our own children, so that they learn of the
+ *                 loss now and the grace is one for the whole subtree, not one for each level;
+ *   the grace     whoever is still here is killed: the actor's process group (launchers and helpers
+ *                 too), then the process itself.
+ *
+ * It must not close anything, because the loop still owns it all; shutting a socket down is enough
+ * for the other end to see the end. The last act is exit_group and not only SIGKILL, because as the
+ * first process of a pid namespace we are immune to our own signals; that exit takes everything
+ * below with it.
+ */
+#include "runtime/watchdog.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#define STALL_MS 50 /* a loop that has not turned for so long is stuck */
+#define STACK_SIZE (64u * 1024u)
+
+struct copse__watchdog {
+  pthread_t thread;
+  int stop; /* an eventfd: readable when the thread is to end */
+  copse__watchdog_config config;
+  atomic_uint grace_ms;
+  pthread_mutex_t lock; /* of what follows */
+  int *links;
+  size_t link_count, link_room;
+};
+
+static uint64_t now_ms(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (uint64_t)t.tv_sec * 1000u + (uint64_t)t.tv_nsec / 1000000u;
+}
+
+/* Sleeps until `until` (in now_ms); true if the thread is to end instead. */
+static bool sleep_until(const copse__watchdog *dog, uint64_t until) {
+  struct pollfd p = {.fd = dog->stop, .events = POLLIN};
+  for (;;) {
+    uint64_t now = now_ms();
+    int left = now < until ? (int)(until - now) : 0;
+    int r = poll(&p, 1, left);
+    if (r > 0) return true;
+    if (r == 0) return false;
+  }
+}
+
+/* True when the link is lost, false when the thread is to end. */
+static bool wait_for_loss(const copse__watchdog *dog) {
+  struct pollfd p[3] = {{.fd = dog->stop, .events = POLLIN},
+                        {.fd = dog->config.fds[0], .events = POLLRDHUP},
+                        {.fd = dog->config.fds[1], .events = 0}};
+  for (;;) {
+    if (poll(p, 3, -1) < 0) continue;
+    if (p[0].revents) return false;
+    if (p[1].revents || p[2].revents) return true;
+  }
+}
+
+static void shut_links(copse__watchdog *dog) {
+  pthread_mutex_lock(&dog->lock);
+  for (size_t i = 0; i < dog->link_count; i++) shutdown(dog->links[i], SHUT_RDWR);
+  pthread_mutex_unlock(&dog->lock);
+}
+
+_Noreturn static void put_an_end_to_it(const copse__watchdog *dog) {
+  if (dog->config.group > 1) kill(-dog->config.group, SIGKILL);
+  kill(getpid(), SIGKILL);
+  for (;;) syscall(SYS_exit_group, 128 + SIGKILL);
+}
+
+static void *run(void *arg) {
+  copse__watchdog *dog = arg;
+  if (!wait_for_loss(dog)) return NULL;
+  uint64_t lost_at = now_ms();
+  sig_atomic_t turns = *dog->config.turns;
+  dog->config.lost(dog->config.arg);
+  if (sleep_until(dog, lost_at + STALL_MS)) return NULL;
+  if (*dog->config.turns == turns) shut_links(dog);
+  if (sleep_until(dog, lost_at + atomic_load(&dog->grace_ms))) return NULL;
+  put_an_end_to_it(dog);
+}
+
+static copse_status start_thread(copse__watchdog *dog) {
+  pthread_attr_t attr;
+  sigset_t all, before;
+  if (pthread_attr_init(&attr) != 0) return COPSE_ENOMEM;
+  pthread_attr_setstacksize(&attr, STACK_SIZE); /* too small for this system: the default will do */
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are for the program's own threads */
+  int r = pthread_create(&dog->thread, &attr, run, dog);
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  pthread_attr_destroy(&attr);
+  return r == 0 ? COPSE_OK : COPSE_ESYSTEM;
+}
+
+copse_status copse__watchdog_start(copse__watchdog **out, const copse__watchdog_config *config) {
+  copse__watchdog *dog = calloc(1, sizeof *dog);
+  if (!dog) return COPSE_ENOMEM;
+  dog->config = *config;
+  atomic_init(&dog->grace_ms, config->grace_ms);
+  pthread_mutex_init(&dog->lock, NULL);
+  dog->stop = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  copse_status status = dog->stop < 0 ? COPSE_ESYSTEM : start_thread(dog);
+  if (status != COPSE_OK) {
+    if (dog->stop >= 0) close(dog->stop);
+    pthread_mutex_destroy(&dog->lock);
+    free(dog);
+    return status;
+  }
+  *out = dog;
+  return COPSE_OK;
+}
+
+void copse__watchdog_stop(copse__watchdog *dog) {
+  if (!dog) return;
+  uint64_t one = 1;
+  while (write(dog->stop, &one, sizeof one) < 0 && errno == EINTR) continue;
+  pthread_join(dog->thread, NULL);
+  close(dog->stop);
+  pthread_mutex_destroy(&dog->lock);
+  free(dog->links);
+  free(dog);
+}
+
+void copse__watchdog_set_grace(copse__watchdog *dog, uint32_t grace_ms) {
+  if (dog) atomic_store(&dog->grace_ms, grace_ms);
+}
+
+copse_status copse__watchdog_add_link(copse__watchdog *dog, int fd) {
+  if (!dog) return COPSE_OK;
+  copse_status status = COPSE_OK;
+  pthread_mutex_lock(&dog->lock);
+  if (dog->link_count == dog->link_room) {
+    size_t room = dog->link_room ? dog->link_room * 2 : 8;
+    int *links = realloc(dog->links, room * sizeof *links);
+    if (links) {
+      dog->links = links;
+      dog->link_room = room;
+    } else {
+      status = COPSE_ENOMEM;
+    }
+  }
+  if (status == COPSE_OK) dog->links[dog->link_count++] = fd;
+  pthread_mutex_unlock(&dog->lock);
+  return status;
+}
+
+void copse__watchdog_forget_link(copse__watchdog *dog, int fd) {
+  if (!dog) return;
+  pthread_mutex_lock(&dog->lock);
+  for (size_t i = 0; i < dog->link_count; i++) {
+    if (dog->links[i] != fd) continue;
+    dog->links[i] = dog->links[--dog->link_count];
+    break;
+  }
+  pthread_mutex_unlock(&dog->lock);
+}
