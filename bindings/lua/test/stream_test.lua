@@ -1,0 +1,323 @@
+-- SPDX-License-Identifier: MIT
+-- Contexts: both directions, credit, ends, failures.
+local copse = require "copse"
+local tap = require "tap"
+local test, is, ok, raises, like = tap.test, tap.is, tap.ok, tap.raises, tap.like
+
+local M = {}
+
+M.pong = copse.context(function(ctx, data)
+  ctx:started(data + 1)
+  local count = 0
+  for ping in ctx:items() do
+    assert(ping == "ping")
+    ctx:send("pong")
+    count = count + 1
+  end
+  return count
+end)
+
+M.source = copse.context(function(ctx, count, size)
+  ctx:started()
+  for i = 1, count do
+    if not ctx:send(size and ("x"):rep(size) or i) then return "stopped at " .. i end
+  end
+  return "sent " .. count
+end)
+
+M.sink = copse.context(function(ctx)
+  local sum, count = 0, 0
+  for x in ctx:items() do sum = sum + (type(x) == "number" and x or #x); count = count + 1 end
+  return { sum = sum, count = count }
+end, { window = 16 })
+
+M.silent = copse.context(function(ctx) return "nothing was said" end)
+M.values = copse.context(function(ctx)
+  for v in ctx:items() do ctx:send(v) end
+end)
+M.fails = copse.context(function(ctx, when)
+  if when == "before" then error("before it started", 0) end
+  ctx:started("fine so far")
+  ctx:send("last words")
+  if when == "after item" then ctx:receive() end
+  error("after it started", 0)
+end)
+M.fails_later = copse.context(function(ctx) ctx:started(); ctx:receive(); error("on purpose", 0) end)
+M.waits = copse.context(function(ctx)
+  ctx:started()
+  local _ <close> = setmetatable({}, { __close = function() M.ended = (M.ended or 0) + 1 end })
+  copse.sleep(1000)
+end)
+M.stops = copse.context(function(ctx)
+  ctx:started()
+  local first = ctx:receive()
+  ctx:stop()
+  return first
+end)
+M.misuse = copse.context(function(ctx)
+  ctx:started()
+  ctx:finish()
+  local _, again = pcall(ctx.started, ctx)
+  local _, sent = pcall(ctx.send, ctx, 1)
+  local _, result = pcall(ctx.result, ctx)
+  return { tostring(again), tostring(sent), tostring(result) }
+end)
+M.plain = function() return "plain" end
+function M.ended_count() return M.ended end
+
+function M.main()
+  local function with(fn) copse.nursery(function(n) fn(n:spawn("peer"), n) end) end
+
+  test("ping and pong over one context", function()
+    with(function(a)
+      local ctx <close>, first = a:open("pong", 10)
+      is(first, 11)
+      for _ = 1, 10 do
+        is(ctx:send("ping"), true)
+        is(ctx:receive(), "pong")
+      end
+      ctx:finish()
+      is(ctx:receive(), nil)
+      is(ctx:result(), 10)
+      is(ctx:result(), 10)
+    end)
+  end)
+
+  test("more items than credit come in order", function()
+    with(function(a)
+      local ctx <close> = a:open({ "source", window = 7 }, 5000)
+      local expected = 1
+      for i in ctx:items() do is(i, expected); expected = expected + 1 end
+      is(expected, 5001)
+      is(ctx:result(), "sent 5000")
+    end)
+  end)
+
+  test("a sender waits for credit", function()
+    with(function(a)
+      local ctx <close> = a:open("sink")
+      for i = 1, 3000 do ctx:send(i) end
+      is(ctx:result(), { sum = 4501500, count = 3000 })
+    end)
+  end)
+
+  test("items that nobody waits for are kept within the window", function()
+    with(function(a)
+      local ctx <close> = a:open({ "source", window = 100 }, 1000)
+      copse.sleep(0.05)
+      local count = 0
+      for _ in ctx:items() do
+        count = count + 1
+        if count % 100 == 0 then copse.yield() end
+      end
+      is(count, 1000)
+    end)
+  end)
+
+  test("large items go both ways", function()
+    with(function(a)
+      local ctx <close> = a:open("values")
+      local bytes = ("\xff\0"):rep(300000)
+      local text = ("äö"):rep(200000)
+      ctx:send(bytes); is(ctx:receive() == bytes, true)
+      ctx:send(copse.bin(text)); is(ctx:receive() == text, true)
+      ctx:send(text); is(ctx:receive() == text, true)
+      is(raises("", ctx.send, ctx, ("x"):rep(3000000)).code, "too_large")
+      ctx:send("after"); is(ctx:receive(), "after")
+    end)
+  end)
+
+  test("a nil item is copse.null, and nil is the end", function()
+    with(function(a)
+      local ctx <close> = a:open("values")
+      ctx:send(nil); is(ctx:receive(), copse.null)
+      ctx:send(copse.null); is(ctx:receive(), copse.null)
+      ctx:send(false); is(ctx:receive(), false)
+      ctx:finish()
+      is(ctx:receive(), nil)
+      is(ctx:receive(), nil)
+      raises("after finish", ctx.send, ctx, 1)
+    end)
+  end)
+
+  test("stop ends the far side's sending", function()
+    with(function(a)
+      local ctx <close> = a:open("source", 1000000)
+      for _ = 1, 10 do ctx:receive() end
+      ctx:stop()
+      is(ctx:receive(), nil)
+      like(ctx:result(), "stopped at")
+    end)
+  end)
+
+  test("a far side that stops makes send say false", function()
+    with(function(a)
+      local ctx <close> = a:open("stops")
+      local sent = 0
+      while ctx:send("item") do sent = sent + 1; copse.yield() end
+      ok(sent >= 1, "the first was sent")
+      is(ctx:send("more"), false)
+      is(ctx:result(), "item")
+    end)
+  end)
+
+  test("result drops what was not read", function()
+    with(function(a)
+      local ctx <close> = a:open("source", 100)
+      like(ctx:result(), "s")
+    end)
+  end)
+
+  test("a handler that returns without streaming", function()
+    with(function(a)
+      local ctx <close>, first = a:open("silent")
+      is(first, nil)
+      is(ctx:receive(), nil)
+      is(ctx:send(1), false)
+      is(ctx:result(), "nothing was said")
+      is(a:call("silent"), "nothing was said")
+      local plain <close> = a:open("plain")
+      is(plain:result(), "plain")
+    end)
+  end)
+
+  test("an error before started is raised by open", function()
+    with(function(a)
+      is(raises("", a.open, a, "fails", "before").message, "before it started")
+      is(raises("", a.open, a, "no such thing").code, "no_target")
+      is(a:call("plain"), "plain")
+    end)
+  end)
+
+  test("an operation on a context that has failed raises its error, and closing does not repeat it", function()
+    with(function(a)
+      local ctx <close> = a:open("fails_later")
+      ctx:send("go")
+      is(raises("", ctx.receive, ctx).message, "on purpose")
+      is(raises("", ctx.send, ctx, 1).message, "on purpose")
+      is(raises("", ctx.result, ctx).message, "on purpose")
+    end)
+  end)
+
+  test("a far side that fails ends another wait, and closing raises its error", function()
+    with(function(a)
+      local unwound
+      local err = raises("", function()
+        local ctx <close> = a:open("fails_later")
+        local _ <close> = setmetatable({}, { __close = function() unwound = true end })
+        ctx:send("go")
+        copse.sleep(1000)
+      end)
+      is(err.message, "on purpose")
+      is(err.actor.name, "peer")
+      is(unwound, true)
+      is(copse.cancelled(), false)
+      copse.yield()
+    end)
+  end)
+
+  test("the same through a nursery in between, and without close", function()
+    with(function(a)
+      local err = raises("", copse.nursery, function()
+        local ctx = a:open("fails_later")
+        ctx:send("go")
+        copse.nursery(function(n) n:start(copse.sleep, 1000) end)
+      end)
+      is(err.message, "on purpose")
+      copse.yield()
+    end)
+  end)
+
+  test("leaving the block by an error cancels the far side", function()
+    with(function(a)
+      raises("mine", function()
+        local ctx <close> = a:open("waits")
+        error("mine")
+      end)
+      is(a:call("ended_count"), 1)
+    end)
+  end)
+
+  test("leaving the block by a timeout cancels the far side", function()
+    with(function(a)
+      is(raises("", copse.timeout, 0.02, function()
+        local ctx <close> = a:open("waits")
+        ctx:receive()
+      end).code, "deadline")
+      is(a:call("ended_count"), 1)
+    end)
+  end)
+
+  test("cancelling a context is no error, and its result is the error cancelled", function()
+    with(function(a)
+      local ctx <close> = a:open("waits")
+      ctx:cancel("changed my mind")
+      is(raises("", ctx.result, ctx).code, "cancelled")
+    end)
+    with(function(a)
+      local ctx <close> = a:open("waits")
+      ctx:cancel()
+    end)
+  end)
+
+  test("a nursery closes what was left open, innermost first", function()
+    with(function(a)
+      is(copse.nursery(function()
+        local one = a:open("sink")
+        local two = a:open("pong", 1)
+        one:send(1); two:send("ping")
+        return 5
+      end), 5)
+    end)
+  end)
+
+  test("several tasks can use one context", function()
+    with(function(a)
+      local ctx <close> = a:open("values")
+      local got = 0
+      copse.nursery(function(n)
+        for _ = 1, 4 do n:start(function() for v in ctx:items() do got = got + v end end) end
+        copse.nursery(function(s)
+          for i = 1, 10 do s:start(function() for _ = 1, 100 do ctx:send(i) end end) end
+        end)
+        ctx:finish()
+      end)
+      is(got, 5500)
+    end)
+  end)
+
+  test("what a handler must not do is refused", function()
+    with(function(a)
+      local ctx <close> = a:open("misuse")
+      local said = ctx:result()
+      like(said[1], "started was said already")
+      like(said[2], "send after finish")
+      like(said[3], "only the end that opened")
+      raises("only the end that serves", ctx.started, ctx)
+    end)
+  end)
+
+  test("many contexts one after the other leave nothing behind", function()
+    with(function(a)
+      for i = 1, 600 do
+        local ctx <close>, first = a:open("pong", i)
+        is(first, i + 1)
+      end
+    end)
+  end)
+
+  test("a context relays between two actors", function()
+    copse.nursery(function(n)
+      local a, b = n:spawn("first"), n:spawn("second")
+      local from <close> = a:open("source", 500)
+      local to <close> = b:open("sink")
+      for v in from:items() do to:send(v) end
+      is(to:result(), { sum = 125250, count = 500 })
+      is(from:result(), "sent 500")
+    end)
+  end)
+
+  tap.done()
+end
+
+return M
