@@ -1,0 +1,122 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+#
+# copse run, and what all subcommands have in common.
+
+load support
+setup() { support_setup; }
+teardown() { support_teardown; }
+
+@test "help and version are printed by the command and by each subcommand" {
+  run copse --help
+  status_is 0
+  says 'run FILE'
+  says 'call TARGET'
+  run copse --version
+  status_is 0
+  says 'copse '
+  says 'protocol version 1'
+  for command in run call tree decode; do
+    run copse "$command" --help
+    status_is 0
+    says "Usage: copse $command"
+    says 'Exit status:'
+  done
+}
+
+@test "a wrong command line is 2, and says what to do" {
+  run copse
+  status_is 2
+  run copse grow
+  status_is 2
+  says "there is no command 'grow'"
+  run copse program.lua
+  status_is 2
+  says 'copse run program.lua'
+  run copse run
+  status_is 2
+  says 'which program?'
+  run copse --log-level=loud tree
+  status_is 2
+  says "there is no log level 'loud'"
+}
+
+@test "a program gets its arguments, and its own options are not ours" {
+  cat >args.lua <<'END'
+return { main = function(...) print(table.concat({ ... }, "|")) end }
+END
+  run copse run args.lua one --two -v --help
+  status_is 0
+  has 'one|--two|-v|--help'
+}
+
+@test "a file that cannot be read is 3" {
+  run copse run no-such-file.lua
+  status_is 3
+  says 'cannot read no-such-file.lua: No such file'
+  run copse run /
+  status_is 3
+  says 'is a directory'
+}
+
+@test "an uncaught error is 1, with one report on standard error" {
+  echo 'return { main = function() error("it broke") end }' >broken.lua
+  run copse run broken.lua
+  status_is 1
+  [ "$(grep -c 'it broke' <<<"$output")" -eq 1 ] || {
+    echo "$output"
+    return 1
+  }
+}
+
+@test "a syntax error is 1 and names the line" {
+  printf 'local x = 1\nlocal = 2\n' >syntax.lua
+  run copse run syntax.lua
+  status_is 1
+  says 'syntax.lua:2:'
+}
+
+@test "the program may choose its exit status" {
+  echo 'return { main = function() os.exit(42) end }' >exit.lua
+  run copse run exit.lua
+  status_is 42
+}
+
+@test "a module is found as require would" {
+  echo 'return { main = function(x) print("module " .. x) end }' >some_module.lua
+  LUA_PATH="$RUN/?.lua;;" run copse run --module some_module here
+  status_is 0
+  has 'module here'
+}
+
+@test "the tree is named after the file, or as --name says" {
+  cat >name.lua <<'END'
+local copse = require "copse"
+return { main = function() print(copse.self().name) end }
+END
+  run copse run name.lua
+  has 'name'
+  run copse run --name=other name.lua
+  has 'other'
+}
+
+@test "the log level is inherited by the whole tree, and a flag wins over COPSE_LOG" {
+  cat >log.lua <<'END'
+local copse = require "copse"
+local M = {}
+function M.speak() copse.log("info", "the child speaks") end
+function M.main()
+  copse.nursery(function(n) n:spawn("child", { module = "log" }):call("speak") end)
+end
+return M
+END
+  run copse run log.lua
+  status_is 0
+  [[ $output != *'the child speaks'* ]]
+  run copse run --log-level=info log.lua
+  says 'the child speaks'
+  COPSE_LOG=info run copse run log.lua
+  says 'the child speaks'
+  COPSE_LOG=info run copse run --log-level=error log.lua
+  [[ $output != *'the child speaks'* ]]
+}

@@ -1,0 +1,149 @@
+-- SPDX-License-Identifier: MIT
+--
+-- The long run: opens, streams, cancels and spawns for many minutes, and demands that memory and
+-- descriptors are as many at the end as they were at the beginning.
+--
+--     copse run test/soak/soak.lua [SECONDS]      prints TAP
+--
+-- What leaks a little leaks in every round, so a long run shows it whatever the machine's speed.
+-- Memory counts from the second fifth of the run on, when every pool and cache has its size.
+
+local copse = require "copse"
+local M = {}
+
+-- ---- the worker ----
+
+function M.echo(value) return value end
+
+M.count = copse.context(function(ctx)
+  ctx:started()
+  local i = 0
+  while ctx:send(i) do i = i + 1 end
+end)
+
+M.sum = copse.context(function(ctx)
+  ctx:started()
+  local sum = 0
+  for item in ctx:items() do sum = sum + item end
+  return sum
+end)
+
+function M.fail() error("on purpose", 0) end
+
+function M.sleep() copse.sleep(1e6) end
+
+function M.stat()
+  -- What Lua itself has not collected yet is no leak.
+  collectgarbage() collectgarbage()
+  local statm <close> = assert(io.open "/proc/self/statm")
+  local _, pages = statm:read("n", "n")
+  local fds = 0
+  local list <close> = assert(io.popen "ls /proc/$PPID/fd | wc -l")
+  fds = list:read "n"
+  return { rss = pages * 4, fds = fds }
+end
+
+-- ---- one round of each ----
+
+local rounds = {}
+
+function rounds.calls(worker)
+  for i = 1, 200 do assert(worker:call("echo", i) == i) end
+end
+
+function rounds.large_calls(worker)
+  local text = ("x"):rep(300000)
+  assert(worker:call("echo", text) == text)
+end
+
+function rounds.streams(worker)
+  local ctx <close> = worker:open "sum"
+  for i = 1, 1000 do ctx:send(i) end
+  ctx:finish()
+  assert(ctx:result() == 500500)
+end
+
+function rounds.lost_interest(worker)
+  local ctx <close> = worker:open "count"
+  for i = 0, 99 do assert(ctx:receive() == i) end
+end
+
+function rounds.cancels(worker)
+  for _ = 1, 50 do
+    copse.nursery(function(n)
+      n:start(function() worker:call "sleep" end)
+      copse.yield()
+      n:cancel()
+    end)
+  end
+end
+
+function rounds.deadlines(worker)
+  local ok, err = pcall(copse.timeout, 0.001, function() worker:call "sleep" end)
+  assert(not ok and err.code == "deadline", tostring(err))
+end
+
+function rounds.errors(worker)
+  for _ = 1, 20 do
+    local ok, err = pcall(worker.call, worker, "fail")
+    assert(not ok and err.message == "on purpose", tostring(err))
+  end
+end
+
+function rounds.spawns()
+  copse.nursery(function(n)
+    local a, b = n:spawn("a", { module = "soak" }), n:spawn("b", { module = "soak" })
+    assert(a:call("echo", 1) + b:call("echo", 2) == 3)
+  end)
+end
+
+function rounds.kills()
+  local ok, err = pcall(copse.nursery, function(n)
+    n:spawn("victim", { module = "soak" }):kill(9)
+    copse.sleep(1e6)
+  end)
+  assert(not ok and err.code == "died", tostring(err))
+end
+
+-- ---- measuring ----
+
+local function worst(samples, from, to, field)
+  local most = 0
+  for i = from, to do most = math.max(most, samples[i][field]) end
+  return most
+end
+
+function M.main(seconds)
+  seconds = tonumber(seconds) or 600
+  local names = {}
+  for name in pairs(rounds) do names[#names + 1] = name end
+  table.sort(names)
+
+  local own, worker_samples, count = {}, {}, 0
+  copse.nursery(function(n)
+    local worker = n:spawn("worker", { module = "soak" })
+    local finish = copse.now() + seconds
+    repeat
+      for _, name in ipairs(names) do rounds[name](worker) end
+      count = count + 1
+      own[count], worker_samples[count] = M.stat(), worker:call "stat"
+    until copse.now() >= finish and count >= 25
+  end)
+
+  print "TAP version 13\n1..4"
+  local number = 0
+  local function judge(who, samples, field, slack, unit)
+    local fifth = count // 5
+    local early = worst(samples, fifth + 1, 2 * fifth, field)
+    local late = worst(samples, count - fifth + 1, count, field)
+    number = number + 1
+    print(("%s %d - %s of the %s stay flat: %d -> %d %s in %d rounds"):format(
+      late <= early + slack and "ok" or "not ok", number, field, who, early, late, unit, count))
+  end
+  judge("root", own, "rss", own[1].rss // 50 + 256, "KiB")
+  judge("worker", worker_samples, "rss", worker_samples[1].rss // 50 + 256, "KiB")
+  judge("root", own, "fds", 0, "descriptors")
+  judge("worker", worker_samples, "fds", 0, "descriptors")
+end
+
+return M
