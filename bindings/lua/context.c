@@ -2,10 +2,11 @@
  *
  * context.c: what both ends of a context do: send, receive, finish, stop.
  *
- * Items go the short way. Where a task waits to receive, the runtime's callback resumes it with a view of the item, and the
- * continuation decodes it on that task's stack: nothing is copied or queued. An item that nobody waits for is kept as bytes, within
- * the credit that was granted, which is given back when it is received. A send encodes into the host's buffer; where there is no
- * credit the task waits and encodes again.
+ * Items go the short way. Where a task waits to receive, the runtime's callback resumes it with
+ * a view of the item, and the continuation decodes it on that task's stack: nothing is copied or
+ * queued. An item that nobody waits for is kept as bytes, within the credit that was granted,
+ * which is given back when it is received. A send encodes into the host's buffer; where there is
+ * no credit the task waits and encodes again.
  */
 #include "context.h"
 
@@ -64,7 +65,8 @@ bool copse__lua_context_item(copse_context *ctx, copse_bytes value, void *arg) {
   copse_buf_append(&c->queue, &value.size, sizeof value.size);
   copse_buf_append(&c->queue, value.data, value.size);
   if (copse_buf_status(&c->queue) != COPSE_OK)
-    copse_scope_fail(copse_context_scope(ctx), copse_error_new(COPSE_CODE_NO_MEMORY, "not enough memory to keep an item"));
+    copse_scope_fail(copse_context_scope(ctx),
+                     copse_error_new(COPSE_CODE_NO_MEMORY, "not enough memory to keep an item"));
   return false;
 }
 
@@ -87,9 +89,7 @@ void copse__lua_context_writable(copse_context *ctx, void *arg) {
 
 /* ---- receiving ---- */
 
-static context *check(lua_State *L) {
-  return copse__lua_check(L, 1, CLASS_CONTEXT);
-}
+static context *check(lua_State *L) { return copse__lua_check(L, 1, CLASS_CONTEXT); }
 
 /* What the peer failed with is raised by the operation on its context. */
 static void raise_failure(lua_State *L, context *c) {
@@ -98,7 +98,8 @@ static void raise_failure(lua_State *L, context *c) {
   copse__lua_raise(L, copse_error_ref(c->error));
 }
 
-/* A handler that begins to work with items is ready, whether it said so or not: else both ends would wait. */
+/* A handler that begins to work with items is ready, whether it said so or not: else both ends
+ * would wait. */
 static void ensure_started(lua_State *L, context *c) {
   if (c->opener || c->started || !c->handle) return;
   copse_status status = copse_started(c->handle, (copse_bytes){NULL, 0});

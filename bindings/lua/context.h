@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * context.h: one end of a context as Lua sees it; shared by the end that opens (open.c), the end that serves
- * (serve.c) and what both can do (context.c).
+ * context.h: one end of a context as Lua sees it; shared by the end that opens (open.c), the end
+ * that serves (serve.c) and what both can do (context.c).
  */
 #ifndef COPSE_LUA_CONTEXT_H
 #define COPSE_LUA_CONTEXT_H
@@ -9,18 +9,18 @@
 #include "host.h"
 
 struct context {
-  frame frame; /* opener: its scope, with this context alone in it */
+  frame frame;           /* opener: its scope, with this context alone in it */
   copse_context *handle; /* NULL once it has ended */
   task *serving;         /* callee: the task of the handler */
   bool opener;
-  bool popped;     /* opener: the frame is closed */
-  bool started;    /* STARTED was received, or sent */
-  bool out_ended;  /* I said END */
-  bool in_ended;   /* the peer said END, or I said STOP, or never read */
-  bool finished;   /* there is an outcome */
-  bool cancelled;  /* it is a cancellation that was asked for here */
-  bool asked;      /* ctx:cancel() was called */
-  bool raised;     /* the error has been raised by an operation: closing does not raise it again */
+  bool popped;    /* opener: the frame is closed */
+  bool started;   /* STARTED was received, or sent */
+  bool out_ended; /* I said END */
+  bool in_ended;  /* the peer said END, or I said STOP, or never read */
+  bool finished;  /* there is an outcome */
+  bool cancelled; /* it is a cancellation that was asked for here */
+  bool asked;     /* ctx:cancel() was called */
+  bool raised;    /* the error has been raised by an operation: closing does not raise it again */
   copse_error *error;
   copse_buf value; /* what it RETURNed */
   copse_buf queue; /* items nobody waited for: size_t length, bytes */
@@ -35,7 +35,8 @@ struct context {
 
 /* context.c */
 context *copse__lua_context_new(lua_State *L, bool opener);
-/* Takes all tasks that wait on the context out and resumes them; `c` may be gone afterwards. True if there were any. */
+/* Takes all tasks that wait on the context out and resumes them; `c` may be gone afterwards.
+ * True if there were any. */
 bool copse__lua_context_collect(context *c, task_list *woken);
 void copse__lua_resume_all(task_list *woken);
 bool copse__lua_context_item(copse_context *ctx, copse_bytes value, void *arg);

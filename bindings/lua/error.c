@@ -2,14 +2,14 @@
  *
  * error.c: error objects.
  *
- * Whatever leaves a task, a scope or a context is an error of the runtime, which carries a code, the stack and the path it came.
- * Lua sees it as an object with these fields. In the other direction any Lua value can be raised: a string becomes the
- * message, a table may say code, message, type and data. A table that passes several scopes on its way up keeps the error object
- * it got first, and with it the stack of where it was raised.
+ * Whatever leaves a task, a scope or a context is an error of the runtime, which carries a code,
+ * the stack and the path it came. Lua sees it as an object with these fields. In the other
+ * direction any Lua value can be raised: a string becomes the message, a table may say code,
+ * message, type and data. A table that passes several scopes on its way up keeps the error
+ * object it got first, and with it the stack of where it was raised.
  */
 #include "host.h"
 
-#include <stdio.h>
 #include <string.h>
 
 static char by_table; /* registry: error objects by the table that was raised; weak keys */
@@ -32,21 +32,6 @@ int copse__lua_raise(lua_State *L, copse_error *error) {
 int copse__lua_raise_status(lua_State *L, copse_status status, const char *what) {
   if (status == COPSE_ECANCELLED) return copse__lua_cancel(L);
   return copse__lua_raise(L, copse_status_error(status, what));
-}
-
-/* The error that a cancellation nobody here asked for is; it was raised where the cancelling began. */
-copse_error *copse__lua_error_cause(const copse_cause *cause) {
-  char text[sizeof cause->message + COPSE_NAME_MAX + 64];
-  bool named = cause->by.name[0] != 0, expired = cause->origin == COPSE_ORIGIN_DEADLINE;
-  snprintf(text, sizeof text, "%s by %s (%s)%s%s", expired ? "a deadline has passed, says" : "cancelled",
-           named ? cause->by.name : "an actor", copse_origin_text(cause->origin), cause->message[0] ? ": " : "",
-           cause->message);
-  copse_error_info info = {.known = expired ? COPSE_CODE_DEADLINE : COPSE_CODE_CANCELLED, .message = text};
-  if (named) {
-    info.has_actor = true;
-    info.actor = cause->by;
-  }
-  return copse_error_make(&info);
 }
 
 /* A copy of the information with one cause more, or with a stack. */
@@ -134,7 +119,8 @@ static copse_error *from_table(lua_State *L, int index, const char *stack) {
   if (!info.code) info.code = copse_code_text(COPSE_CODE_FAILED);
   info.known = copse_code_of(info.code, strlen(info.code));
   info.type = text_field(L, index, "type");
-  if (!info.type && luaL_getmetafield(L, index, "__name") == LUA_TSTRING) info.type = lua_tostring(L, -1);
+  if (!info.type && luaL_getmetafield(L, index, "__name") == LUA_TSTRING)
+    info.type = lua_tostring(L, -1);
   if (!info.type) info.type = "table";
   info.message = text_field(L, index, "message");
   bool described = info.message != NULL;
@@ -163,7 +149,8 @@ copse_error *copse__lua_error_of(lua_State *L, int index, const char *stack) {
     }
     return copse_error_ref(*box);
   }
-  if (copse__lua_test(L, index, CLASS_CANCELLED)) return copse_error_new(COPSE_CODE_CANCELLED, "cancelled");
+  if (copse__lua_test(L, index, CLASS_CANCELLED))
+    return copse_error_new(COPSE_CODE_CANCELLED, "cancelled");
   if (lua_type(L, index) == LUA_TTABLE) {
     lua_rawgetp(L, LUA_REGISTRYINDEX, &by_table);
     lua_pushvalue(L, index);
@@ -184,9 +171,14 @@ copse_error *copse__lua_error_of(lua_State *L, int index, const char *stack) {
   }
   copse_error_info info = {.code = copse_code_text(COPSE_CODE_FAILED),
                            .known = COPSE_CODE_FAILED,
-                           .type = "error",
+                           .type = "",
                            .stack = stack ? stack : ""};
   info.message = text_of(L, index);
+  if (strcmp(info.message, "not enough memory") ==
+      0) { /* Lua's own text, which comes in two ways */
+    info.known = COPSE_CODE_NO_MEMORY;
+    info.code = copse_code_text(info.known);
+  }
   copse_error *error = copse_error_make(&info);
   lua_pop(L, 1);
   return error;
@@ -263,7 +255,7 @@ static int l_error(lua_State *L) {
   lua_getfield(L, 1, "message");
   info.message = luaL_optstring(L, -1, "");
   lua_getfield(L, 1, "type");
-  info.type = luaL_optstring(L, -1, "error");
+  info.type = luaL_optstring(L, -1, "");
   copse_error *causes[32];
   if (lua_getfield(L, 1, "causes") == LUA_TTABLE) {
     size_t count = lua_rawlen(L, -1);
@@ -283,14 +275,16 @@ static int l_error(lua_State *L) {
     info.causes = causes;
   }
   copse_buf *buf = &copse__lua_host->scratch;
+  copse_error **box = copse__lua_new(L, sizeof *box, 0, CLASS_ERROR);
+  int result = lua_gettop(L);
   copse_buf_reset(buf);
   if (lua_getfield(L, 1, "data") != LUA_TNIL) {
     copse__lua_encode(L, lua_gettop(L), buf);
     copse__lua_check_buf(L, buf);
     info.data = copse_buf_bytes(buf);
   }
-  copse_error **box = copse__lua_new(L, sizeof *box, 0, CLASS_ERROR);
   *box = copse_error_make(&info);
+  lua_settop(L, result);
   return 1;
 }
 

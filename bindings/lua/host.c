@@ -2,9 +2,10 @@
  *
  * host.c: one lua_State tied to one runtime, and the module `copse` put together.
  *
- * Userdata are told apart by the identity of their metatable, kept in the host: an operation on a context costs a pointer
- * comparison, not a look-up by name. What C refers to while Lua might forget it (open frames, contexts, children, tasks)
- * is anchored in one registry table under its address.
+ * Userdata are told apart by the identity of their metatable, kept in the host: an operation on
+ * a context costs a pointer comparison, not a look-up by name. What C refers to while Lua might
+ * forget it (open frames, contexts, children, tasks) is anchored in one registry table under its
+ * address.
  */
 #include "host.h"
 
@@ -62,13 +63,9 @@ void *copse__lua_check(lua_State *L, int index, class_id id) {
   return ud;
 }
 
-void copse__lua_push_cancelled(lua_State *L) {
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &singletons[0]);
-}
+void copse__lua_push_cancelled(lua_State *L) { lua_rawgetp(L, LUA_REGISTRYINDEX, &singletons[0]); }
 
-void copse__lua_push_null(lua_State *L) {
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &singletons[1]);
-}
+void copse__lua_push_null(lua_State *L) { lua_rawgetp(L, LUA_REGISTRYINDEX, &singletons[1]); }
 
 /* ---- anchors ---- */
 
@@ -94,10 +91,20 @@ void copse__lua_release(host *h, const void *key) {
   lua_pop(L, 1);
 }
 
+bool copse__lua_push_anchored(lua_State *L, const void *key) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &anchors);
+  lua_rawgetp(L, -1, key);
+  lua_remove(L, -2);
+  if (!lua_isnil(L, -1)) return true;
+  lua_pop(L, 1);
+  return false;
+}
+
 /* ---- helpers ---- */
 
 copse *copse__lua_runtime(lua_State *L) {
-  if (!the_host.rt) luaL_error(L, "copse: no actor runs here: start one with `copse run` or copse.run");
+  if (!the_host.rt)
+    luaL_error(L, "copse: no actor runs here: start one with `copse run` or copse.run");
   return the_host.rt;
 }
 
@@ -113,7 +120,8 @@ bool copse__lua_protected(host *h, lua_CFunction fn, void *arg) {
 
 int64_t copse__lua_milliseconds(lua_State *L, int index, const char *what) {
   lua_Number seconds = luaL_checknumber(L, index);
-  luaL_argcheck(L, seconds >= 0, index, lua_pushfstring(L, "%s: a number of seconds, not negative", what));
+  luaL_argcheck(L, seconds >= 0, index,
+                lua_pushfstring(L, "%s: a number of seconds, not negative", what));
   lua_Number ms = seconds * 1000;
   if (ms > 9e15) return INT64_C(9000000000000000);
   if (ms > 0 && ms < 1) return 1;
@@ -162,7 +170,8 @@ static int l_log(lua_State *L) {
   return 0;
 }
 
-/* The counterpart of Lua's panic: an error outside any protected call, which would be a mistake of this binding. */
+/* The counterpart of Lua's panic: an error outside any protected call, which would be a mistake
+ * of this binding. */
 static int panic(lua_State *L) {
   const char *text = lua_tostring(L, -1);
   fprintf(stderr, "copse: an error outside any protected call: %s\n", text ? text : "(no message)");
@@ -184,7 +193,8 @@ int luaopen_copse(lua_State *L) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
   lua_State *main = lua_tothread(L, -1);
   lua_pop(L, 1);
-  if (the_host.L) return luaL_error(L, "copse is already loaded, maybe in another lua_State: one per process");
+  if (the_host.L)
+    return luaL_error(L, "copse is already loaded, maybe in another lua_State: one per process");
   the_host.L = main;
   lua_atpanic(L, panic);
   copse_buf_init(&the_host.scratch, SIZE_MAX, NULL);

@@ -2,9 +2,10 @@
  *
  * open.c: the end of a context that opens it.
  *
- * An opened context is a scope of its own on the opener's stack of scopes. So when the far side fails while the opener waits for something
- * else, its wait ends by cancellation, everything it had begun unwinds up to the context, and closing the context raises the real
- * error. When an operation on the context itself meets the failure, it raises the error directly.
+ * An opened context is a scope of its own on the opener's stack of scopes. So when the far side
+ * fails while the opener waits for something else, its wait ends by cancellation, everything it
+ * had begun unwinds up to the context, and closing the context raises the real error. When an
+ * operation on the context itself meets the failure, it raises the error directly.
  */
 #include "context.h"
 
@@ -35,7 +36,7 @@ static bool on_done(copse_context *ctx, const copse_outcome *outcome, void *arg)
     c->error = copse_error_ref(outcome->error);
   } else {
     c->cancelled = c->asked || (c->frame.scope && copse_scope_is_cancelled(c->frame.scope));
-    if (!c->cancelled) c->error = copse__lua_error_cause(outcome->cause);
+    if (!c->cancelled) c->error = copse_cause_error(outcome->cause);
   }
   if (c->error || c->cancelled) {
     copse_buf_reset(&c->queue);
@@ -75,7 +76,8 @@ static int opened(lua_State *L, int status, lua_KContext index) {
   if (c->error) return copse__lua_raise(L, copse_error_ref(c->error));
   if (copse_scope_is_cancelled(t->top->scope)) return copse__lua_cancel(L);
   if (c->closing) return copse__lua_raise(L, copse_error_ref(c->closing));
-  return copse__lua_raise(L, copse_error_new(COPSE_CODE_CANCELLED, "the context was cancelled while it was opened"));
+  return copse__lua_raise(
+      L, copse_error_new(COPSE_CODE_CANCELLED, "the context was cancelled while it was opened"));
 }
 
 /* peer:open(target, ...) */
@@ -124,14 +126,13 @@ void copse__lua_context_close(frame *f, closing why) {
   c->out_ended = c->in_ended = true;
 }
 
-/* An error that was raised already is not raised again, unless it got lost on the way: what arrived here is the cancellation. */
+/* An error that was raised already is not raised again, unless it got lost on the way: what
+ * arrived here is the cancellation. */
 bool copse__lua_context_silent(frame *f, closing why) {
   return context_of(f)->raised && why != CLOSE_CANCELLED;
 }
 
-void copse__lua_context_popped(frame *f) {
-  context_of(f)->popped = true;
-}
+void copse__lua_context_popped(frame *f) { context_of(f)->popped = true; }
 
 /* [1] context, [2] the error that unwinds, or nil */
 static int closed(lua_State *L, int status, lua_KContext ctx) {
@@ -142,7 +143,8 @@ static int closed(lua_State *L, int status, lua_KContext ctx) {
   closing why = CLOSE_FAILED;
   if (lua_isnoneornil(L, 2)) why = CLOSE_NORMAL;
   else if (copse__lua_test(L, 2, CLASS_CANCELLED)) why = CLOSE_CANCELLED;
-  if (!copse__lua_unwind(t, &c->frame, true, why, &c->closing)) return copse__lua_wait_on(L, t, t->on, 0, closed);
+  if (!copse__lua_unwind(t, &c->frame, true, why, &c->closing))
+    return copse__lua_wait_on(L, t, t->on, 0, closed);
   copse_error *error = c->closing;
   c->closing = NULL;
   if (!error) return 0;
@@ -212,6 +214,7 @@ int copse__lua_context_cancel(lua_State *L) {
   c->asked = true;
   c->out_ended = c->in_ended = true;
   copse_status status = copse_cancel(c->handle, COPSE_ORIGIN_REQUESTED, message, -1);
-  if (status != COPSE_OK && status != COPSE_ESTATE) return copse__lua_raise_status(L, status, "cancelling a context");
+  if (status != COPSE_OK && status != COPSE_ESTATE)
+    return copse__lua_raise_status(L, status, "cancelling a context");
   return 0;
 }

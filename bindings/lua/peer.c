@@ -2,9 +2,10 @@
  *
  * peer.c: other actors, and calling them.
  *
- * A peer object is a handle: it stays valid for Lua after the actor has gone, and says so. A call needs no scope of its
- * own: it is a context in the task's innermost scope, whose outcome the task waits for. That wait is not interrupted: cancelling
- * the scope cancels the context, and the far side's answer to that ends the wait.
+ * A peer object is a handle: it stays valid for Lua after the actor has gone, and says so. A
+ * call needs no scope of its own: it is a context in the task's innermost scope, whose outcome
+ * the task waits for. That wait is not interrupted: cancelling the scope cancels the context,
+ * and the far side's answer to that ends the wait.
  */
 #include "host.h"
 
@@ -22,12 +23,13 @@ static void unlink_peer(peer *p) {
 }
 
 peer *copse__lua_push_peer(lua_State *L, copse_peer *cp, frame *f) {
+  copse_child *child = cp ? copse_peer_child(cp) : NULL;
+  if (child && copse__lua_push_anchored(L, child)) return lua_touserdata(L, -1);
   peer *p = copse__lua_new(L, sizeof *p, 0, CLASS_PEER);
   p->peer = cp;
   p->ready = true;
+  p->run = copse__lua_host->runs;
   if (cp) p->ref = *copse_peer_ref(cp);
-  p->child = cp ? copse_peer_child(cp) : NULL;
-  if (p->child) p->pid = copse_child_pid(p->child);
   if (f) {
     p->frame = f;
     p->next = f->peers;
@@ -40,9 +42,12 @@ peer *copse__lua_push_peer(lua_State *L, copse_peer *cp, frame *f) {
 copse_peer *copse__lua_live_peer(lua_State *L, int index) {
   peer *p = copse__lua_check(L, index, CLASS_PEER);
   copse__lua_runtime(L);
+  if (p->run != copse__lua_host->runs) p->peer = NULL;
   if (p->peer) return p->peer;
   if (p->gone) copse__lua_raise(L, copse_error_ref(p->gone));
-  copse__lua_raise(L, copse_error_new(COPSE_CODE_CLOSING, "the actor \"%s\" has ended, or this handle's scope has", p->ref.name));
+  copse__lua_raise(L, copse_error_new(COPSE_CODE_CLOSING,
+                                      "the actor \"%s\" has ended, or this handle's scope has",
+                                      p->ref.name));
   return NULL;
 }
 
@@ -57,7 +62,8 @@ void copse__lua_field_window(lua_State *L, int index, copse_credit *window) {
   } else if (type == LUA_TTABLE) {
     lua_rawgeti(L, -1, 1);
     lua_rawgeti(L, -2, 2);
-    if (!lua_isinteger(L, -2) || !lua_isinteger(L, -1) || lua_tointeger(L, -2) < 0 || lua_tointeger(L, -1) < 1)
+    if (!lua_isinteger(L, -2) || !lua_isinteger(L, -1) || lua_tointeger(L, -2) < 0 ||
+        lua_tointeger(L, -1) < 1)
       luaL_error(L, "option 'window': {items, bytes}, two integers");
     window->items = (uint64_t)lua_tointeger(L, -2);
     window->bytes = (uint64_t)lua_tointeger(L, -1);
@@ -73,7 +79,8 @@ void copse__lua_target(lua_State *L, int index, copse_open_options *o) {
     o->target = luaL_checkstring(L, index);
     return;
   }
-  if (lua_rawgeti(L, index, 1) != LUA_TSTRING) luaL_argerror(L, index, "a target, or { target, option = ... }");
+  if (lua_rawgeti(L, index, 1) != LUA_TSTRING)
+    luaL_argerror(L, index, "a target, or { target, option = ... }");
   o->target = lua_tostring(L, -1); /* the table keeps it */
   lua_pop(L, 1);
   o->deadline_ms = copse__lua_field_ms(L, index, "deadline", -1);
@@ -122,7 +129,7 @@ static int called(lua_State *L, int status, lua_KContext index) {
   }
   if (outcome->kind == COPSE_FAILED) return copse__lua_raise(L, copse_error_ref(outcome->error));
   copse__lua_checkpoint(L, t);
-  return copse__lua_raise(L, copse__lua_error_cause(outcome->cause));
+  return copse__lua_raise(L, copse_cause_error(outcome->cause));
 }
 
 /* peer:call(target, ...) */
@@ -135,17 +142,18 @@ static int peer_call(lua_State *L) {
   copse__lua_target(L, 2, &o);
   o.send = false;
   o.window = (copse_credit){0, 0};
-  copse_buf_reset(buf);
-  copse__lua_encode_args(L, 2, lua_gettop(L), buf);
-  o.args = copse_buf_bytes(buf);
-  o.cbs.done = call_done;
+  int last = lua_gettop(L);
   call *c = copse__lua_new(L, sizeof *c, 0, CLASS_CALL);
   c->task = t;
+  copse_buf_reset(buf);
+  copse__lua_encode_args(L, 2, last, buf);
+  o.args = copse_buf_bytes(buf);
+  o.cbs.done = call_done;
   o.data = c;
   copse_context *ctx;
   copse_status status = copse_open(cp, t->top->scope, &o, &ctx);
   if (status != COPSE_OK) return copse__lua_raise_status(L, status, o.target);
-  return copse__lua_wait_on(L, t, NULL, lua_gettop(L), called);
+  return copse__lua_wait_on(L, t, NULL, last + 1, called);
 }
 
 /* ---- the rest of the handle ---- */
@@ -153,7 +161,8 @@ static int peer_call(lua_State *L) {
 static int peer_finish(lua_State *L) {
   peer *p = copse__lua_check(L, 1, CLASS_PEER);
   if (p->child) copse_child_finish(p->child);
-  else if (p->peer) return luaL_error(L, "only the actor that spawned \"%s\" can finish it", p->ref.name);
+  else if (p->peer)
+    return luaL_error(L, "only the actor that spawned \"%s\" can finish it", p->ref.name);
   return 0;
 }
 
@@ -161,7 +170,8 @@ static int peer_cancel(lua_State *L) {
   peer *p = copse__lua_check(L, 1, CLASS_PEER);
   const char *message = luaL_optstring(L, 2, NULL);
   if (p->child) copse_child_cancel(p->child, COPSE_ORIGIN_REQUESTED, message, -1);
-  else if (p->peer) return luaL_error(L, "only the actor that spawned \"%s\" can cancel it", p->ref.name);
+  else if (p->peer)
+    return luaL_error(L, "only the actor that spawned \"%s\" can cancel it", p->ref.name);
   return 0;
 }
 
@@ -170,7 +180,8 @@ static int peer_kill(lua_State *L) {
   lua_Integer number = luaL_optinteger(L, 2, 9);
   luaL_argcheck(L, number > 0 && number < 65, 2, "a signal's number");
   if (p->child) copse_child_kill(p->child, (int)number);
-  else if (p->peer) return luaL_error(L, "only the actor that spawned \"%s\" can kill it", p->ref.name);
+  else if (p->peer)
+    return luaL_error(L, "only the actor that spawned \"%s\" can kill it", p->ref.name);
   return 0;
 }
 
@@ -187,7 +198,8 @@ static int peer_wait(lua_State *L) {
   task *t = copse__lua_task(L);
   copse__lua_checkpoint(L, t);
   if (p->ended) return 0;
-  if (!p->child) return luaL_error(L, "only the actor that spawned \"%s\" can wait for its end", p->ref.name);
+  if (!p->child)
+    return luaL_error(L, "only the actor that spawned \"%s\" can wait for its end", p->ref.name);
   return copse__lua_wait(L, t, &p->waiting, 0, waited);
 }
 
@@ -203,7 +215,8 @@ static int peer_index(lua_State *L) {
     lua_getfield(L, -1, "id");
   } else if (strcmp(key, "pid") == 0 && p->pid > 0) lua_pushinteger(L, p->pid);
   else if (strcmp(key, "alive") == 0)
-    lua_pushboolean(L, p->peer && !p->ended && copse__lua_host->rt && copse_peer_alive(p->peer));
+    lua_pushboolean(L, p->peer && !p->ended && copse__lua_host->rt &&
+                           p->run == copse__lua_host->runs && copse_peer_alive(p->peer));
   else lua_pushnil(L);
   return 1;
 }
@@ -238,9 +251,14 @@ static int l_parent(lua_State *L) {
 }
 
 void copse__lua_open_peer(lua_State *L, int lib) {
-  static const luaL_Reg meta[] = {{"__eq", peer_eq}, {"__tostring", peer_tostring}, {"__gc", peer_gc}, {NULL, NULL}};
-  static const luaL_Reg methods[] = {{"call", peer_call},     {"open", copse__lua_peer_open}, {"finish", peer_finish},
-                                     {"cancel", peer_cancel}, {"kill", peer_kill},            {"wait", peer_wait},
+  static const luaL_Reg meta[] = {
+      {"__eq", peer_eq}, {"__tostring", peer_tostring}, {"__gc", peer_gc}, {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"call", peer_call},
+                                     {"open", copse__lua_peer_open},
+                                     {"finish", peer_finish},
+                                     {"cancel", peer_cancel},
+                                     {"kill", peer_kill},
+                                     {"wait", peer_wait},
                                      {NULL, NULL}};
   static const luaL_Reg functions[] = {{"parent", l_parent}, {NULL, NULL}};
   copse__lua_class(L, CLASS_PEER, meta, NULL);

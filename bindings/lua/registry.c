@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * registry.c: finding other actors: by address, by reference, by the name they are registered under.
+ * registry.c: finding other actors: by address, by reference, by the name they are registered
+ * under.
  *
- * All of these are contexts or links inside the scope in which they are asked for, and end with it. One pattern serves: a
- * request on the Lua stack, a task that waits for it without being interrupted (the runtime answers when the scope is cancelled), a
- * continuation that takes the answer while it is there.
+ * All of these are contexts or links inside the scope in which they are asked for, and end with
+ * it. One pattern serves: a request on the Lua stack, a task that waits for it without being
+ * interrupted (the runtime answers when the scope is cancelled), a continuation that takes the
+ * answer while it is there.
  */
 #include "host.h"
 
@@ -14,9 +16,9 @@ typedef struct request {
   task *task;
   bool registered;
   copse_peer *peer;
-  const copse_ref *refs;  /* views, while the task is being resumed */
+  const copse_ref *refs; /* views, while the task is being resumed */
   size_t count;
-  copse_error *error;     /* a reference of ours */
+  copse_error *error; /* a reference of ours */
 } request;
 
 static request *new_request(lua_State *L, task *t) {
@@ -30,7 +32,8 @@ static void check_answer(lua_State *L, task *t, request *r) {
   copse_error *error = r->error;
   if (!error) return;
   r->error = NULL;
-  if (copse_error_get(error)->known == COPSE_CODE_CANCELLED && copse_scope_is_cancelled(t->top->scope)) {
+  if (copse_error_get(error)->known == COPSE_CODE_CANCELLED &&
+      copse_scope_is_cancelled(t->top->scope)) {
     copse_error_unref(error);
     copse__lua_cancel(L);
   }
@@ -66,12 +69,14 @@ static int l_connect(lua_State *L) {
   copse_bytes token = {NULL, 0};
   if (!lua_isnoneornil(L, 2)) {
     luaL_checktype(L, 2, LUA_TTABLE);
-    if (lua_getfield(L, 2, "token") != LUA_TNIL) token.data = (const uint8_t *)luaL_checklstring(L, -1, &token.size);
+    if (lua_getfield(L, 2, "token") != LUA_TNIL)
+      token.data = (const uint8_t *)luaL_checklstring(L, -1, &token.size);
   }
   task *t = copse__lua_task(L);
   copse__lua_checkpoint(L, t);
   request *r = new_request(L, t);
-  check_status(L, copse_connect(t->host->rt, t->top->scope, address, NULL, token, on_connected, r), address);
+  check_status(L, copse_connect(t->host->rt, t->top->scope, address, NULL, token, on_connected, r),
+               address);
   return copse__lua_wait_on(L, t, NULL, lua_gettop(L), connected);
 }
 
@@ -81,6 +86,8 @@ static int l_reach(lua_State *L) {
   if (!ref && copse__lua_test(L, 1, CLASS_PEER)) ref = &((peer *)lua_touserdata(L, 1))->ref;
   if (!ref) ref = copse__lua_check(L, 1, CLASS_REF);
   task *t = copse__lua_task(L);
+  bool myself = memcmp(ref->id, copse_self(t->host->rt)->id, sizeof ref->id) == 0;
+  luaL_argcheck(L, !myself, 1, "this actor itself, which has no link to itself");
   copse__lua_checkpoint(L, t);
   request *r = new_request(L, t);
   check_status(L, copse_reach(t->host->rt, t->top->scope, ref, on_connected, r), ref->name);
@@ -147,7 +154,8 @@ static int found_one(lua_State *L, int status, lua_KContext index) {
   task *t = copse__lua_resumed(L);
   request *r = copse__lua_check(L, (int)index, CLASS_CALL);
   check_answer(L, t, r);
-  if (r->count == 0) return copse__lua_raise(L, copse_error_new(COPSE_CODE_NOT_FOUND, "nobody is registered"));
+  if (r->count == 0)
+    return copse__lua_raise(L, copse_error_new(COPSE_CODE_NOT_FOUND, "nobody is registered"));
   copse__lua_push_ref(L, &r->refs[0]);
   return 1;
 }
@@ -161,13 +169,9 @@ static int find(lua_State *L, bool wait, lua_KFunction k) {
   return copse__lua_wait_on(L, t, NULL, lua_gettop(L), k);
 }
 
-static int l_find(lua_State *L) {
-  return find(L, false, found_all);
-}
+static int l_find(lua_State *L) { return find(L, false, found_all); }
 
-static int l_wait(lua_State *L) {
-  return find(L, true, found_one);
-}
+static int l_wait(lua_State *L) { return find(L, true, found_one); }
 
 /* ---- watching ---- */
 
@@ -184,8 +188,10 @@ typedef struct watch {
 static void on_change(char op, const copse_ref *ref, copse_error *error, void *arg) {
   watch *w = arg;
   if (op == 'x') {
+    bool asked = !w->frame.scope || copse_scope_is_cancelled(w->frame.scope);
     w->over = true;
-    if (error && !w->error) w->error = copse_error_ref(error);
+    if (error && !w->error && !(asked && copse_error_get(error)->known == COPSE_CODE_CANCELLED))
+      w->error = copse_error_ref(error);
   } else if (op != '.') {
     copse_buf encoded;
     copse_buf_init(&encoded, 1 << 16, NULL);
@@ -241,9 +247,7 @@ void copse__lua_watch_close(frame *f) {
   copse_scope_cancel(f->scope, COPSE_ORIGIN_REQUESTED, NULL, -1);
 }
 
-void copse__lua_watch_popped(frame *f) {
-  ((watch *)f)->popped = true;
-}
+void copse__lua_watch_popped(frame *f) { ((watch *)f)->popped = true; }
 
 /* [1] watch, [2] error or nil */
 static int watch_closed(lua_State *L, int status, lua_KContext ctx) {
@@ -252,7 +256,8 @@ static int watch_closed(lua_State *L, int status, lua_KContext ctx) {
   task *t = copse__lua_task_any(L);
   watch *w = copse__lua_check(L, 1, CLASS_WATCH);
   closing why = lua_isnoneornil(L, 2) ? CLOSE_NORMAL : CLOSE_FAILED;
-  if (!copse__lua_unwind(t, &w->frame, true, why, &w->error)) return copse__lua_wait_on(L, t, t->on, 0, watch_closed);
+  if (!copse__lua_unwind(t, &w->frame, true, why, &w->error))
+    return copse__lua_wait_on(L, t, t->on, 0, watch_closed);
   if (w->error && lua_isnoneornil(L, 2)) return copse__lua_raise(L, copse_error_ref(w->error));
   return 0;
 }
@@ -294,8 +299,12 @@ static int l_watch(lua_State *L) {
 
 void copse__lua_open_registry(lua_State *L, int lib) {
   static const luaL_Reg meta[] = {{"__close", watch_close}, {"__gc", watch_gc}, {NULL, NULL}};
-  static const luaL_Reg functions[] = {{"connect", l_connect}, {"reach", l_reach}, {"register", l_register},
-                                       {"find", l_find},       {"wait", l_wait},   {"watch", l_watch},
+  static const luaL_Reg functions[] = {{"connect", l_connect},
+                                       {"reach", l_reach},
+                                       {"register", l_register},
+                                       {"find", l_find},
+                                       {"wait", l_wait},
+                                       {"watch", l_watch},
                                        {NULL, NULL}};
   copse__lua_class(L, CLASS_WATCH, meta, NULL);
   lua_pushvalue(L, lib);

@@ -2,10 +2,11 @@
  *
  * run.c: a lua_State becomes an actor.
  *
- * `copse run` and copse.run meet here. The actor's first task loads the program (inside a task, so that what a module does when it is
- * loaded may wait, and so that its errors take the same way as all others), takes its table as exports, and then calls `main` in a root
- * or `start` in a child. Nothing of Lua is left when copse_run returns: all tasks are members of scopes, and the root scope has
- * ended.
+ * `copse run` and copse.run meet here. The actor's first task loads the program (inside a task,
+ * so that what a module does when it is loaded may wait, and so that its errors take the same
+ * way as all others), takes its table as exports, and then calls `main` in a root or `start` in
+ * a child. Nothing of Lua is left when copse_run returns: all tasks are members of scopes, and
+ * the root scope has ended.
  */
 #include "copse_lua.h"
 #include "host.h"
@@ -18,9 +19,7 @@
 
 static char exports_key, job_key, results_key; /* registry */
 
-void copse__lua_push_exports(lua_State *L) {
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &exports_key);
-}
+void copse__lua_push_exports(lua_State *L) { lua_rawgetp(L, LUA_REGISTRYINDEX, &exports_key); }
 
 void copse__lua_program(const char **module, const char **file) {
   *module = copse__lua_host->module;
@@ -29,8 +28,8 @@ void copse__lua_program(const char **module, const char **file) {
 
 /* ---- the first task ---- */
 
-/* Its stack: [1] the job {what, arguments...}, [2] the configuration, [3] the nursery of the actor's scope, [4...] values of
- * the step before. */
+/* Its stack: [1] the job {what, arguments...}, [2] the configuration, [3] the nursery of the
+ * actor's scope, [4...] values of the step before. */
 enum { LOAD, LOADED, DONE };
 
 static int push_arguments(lua_State *L) {
@@ -146,9 +145,7 @@ static int work(lua_State *L, int status, lua_KContext step) {
   return 0;
 }
 
-static int first_task(lua_State *L) {
-  return work(L, LUA_OK, LOAD);
-}
+static int first_task(lua_State *L) { return work(L, LUA_OK, LOAD); }
 
 typedef struct beginning {
   copse_scope *scope;
@@ -172,7 +169,9 @@ static void on_main(copse *rt, copse_scope *scope, copse_bytes config, void *arg
   beginning b = {.scope = scope, .config = config};
   bool ok = copse__lua_protected(arg, begin, &b);
   if (b.task) copse__lua_task_resume(b.task);
-  else copse_main_done(rt, (copse_bytes){NULL, 0}, ok ? NULL : copse_error_new(COPSE_CODE_NO_MEMORY, "not enough memory"));
+  else
+    copse_main_done(rt, (copse_bytes){NULL, 0},
+                    ok ? NULL : copse_error_new(COPSE_CODE_NO_MEMORY, "not enough memory"));
 }
 
 /* ---- running ---- */
@@ -198,6 +197,7 @@ static void run_job(lua_State *L, ending *end) {
     lua_error(L);
   }
   h->rt = rt;
+  h->runs++;
   h->ready = (task_list){NULL, NULL};
   memset(&h->drain, 0, sizeof h->drain);
   uv_timer_init(copse_loop(rt), &h->timer);
@@ -287,7 +287,9 @@ static int l_exit(lua_State *L) {
     return 0;
   }
   if (!copse_is_root(h->rt))
-    return luaL_error(L, "os.exit: an actor that was spawned ends when its parent lets it; raise an error instead");
+    return luaL_error(
+        L,
+        "os.exit: an actor that was spawned ends when its parent lets it; raise an error instead");
   int status = EXIT_SUCCESS;
   if (lua_isboolean(L, 1)) status = lua_toboolean(L, 1) ? EXIT_SUCCESS : EXIT_FAILURE;
   else status = (int)luaL_optinteger(L, 1, EXIT_SUCCESS);
@@ -312,7 +314,8 @@ void copse__lua_open_run(lua_State *L, int lib) {
 
 /* ---- copse_lua_run ---- */
 
-static void set_package(lua_State *L, const char *field, const char *before, const char *inherited) {
+static void set_package(lua_State *L, const char *field, const char *before,
+                        const char *inherited) {
   lua_getglobal(L, "package");
   if (inherited) {
     lua_pushstring(L, inherited);

@@ -2,14 +2,16 @@
  *
  * scope.c: the stack of scopes of a task.
  *
- * copse.nursery, copse.timeout and copse.shield are one function with different options: open a scope inside the innermost
- * one, run the body under lua_pcallk, seal the scope with the body's error, wait until all in it has ended, and only then return
- * the body's values or raise. An opened context pushes such a frame, too, and is closed by its __close; what a body leaves
- * open is closed when the body ends, innermost first.
+ * copse.nursery, copse.timeout and copse.shield are one function with different options: open a
+ * scope inside the innermost one, run the body under lua_pcallk, seal the scope with the body's
+ * error, wait until all in it has ended, and only then return the body's values or raise. An
+ * opened context pushes such a frame, too, and is closed by its __close; what a body leaves open
+ * is closed when the body ends, innermost first.
  *
- * How it ends is decided by the scope, not by the body: a body that was interrupted because its sibling failed ends by
- * the cancellation value, and the scope's outcome is the sibling's error. The body's own error is part of the
- * outcome; when it is the whole of it, the very value that was raised is raised again.
+ * How it ends is decided by the scope, not by the body: a body that was interrupted because its
+ * sibling failed ends by the cancellation value, and the scope's outcome is the sibling's error.
+ * The body's own error is part of the outcome; when it is the whole of it, the very value that
+ * was raised is raised again.
  */
 #include "host.h"
 
@@ -18,13 +20,14 @@
 typedef struct nursery {
   frame frame;
   guard guard;
-  copse_scope *borrowed; /* not a frame: the actor's own scope */
-  int64_t grace_ms;
+  copse_scope *borrowed; /* not a frame: the actor's own scope, */
+  unsigned run;          /* in this run of the host */
 } nursery;
 
 /* ---- frames ---- */
 
-/* The innermost frame of a waiting task was cancelled: its wait ends. A deeper frame gets its own call. */
+/* The innermost frame of a waiting task was cancelled: its wait ends. A deeper frame gets its
+ * own call. */
 static void frame_cancelled(copse_member *member, void *arg) {
   (void)member;
   frame *f = arg;
@@ -52,7 +55,8 @@ static void frame_done(copse_scope *scope, copse_error *error, bool cancelled, v
   if (f->task->on == f) copse__lua_task_resume(f->task);
 }
 
-void copse__lua_frame_open(lua_State *L, task *t, frame *f, frame_kind kind, const copse_scope_options *o) {
+void copse__lua_frame_open(lua_State *L, task *t, frame *f, frame_kind kind,
+                           const copse_scope_options *o) {
   host *h = t->host;
   copse__lua_anchor(L, -1, f);
   f->kind = kind;
@@ -88,7 +92,8 @@ void copse__lua_forget_peers(frame *f) {
   }
 }
 
-/* The body of this frame is over: its scope is sealed, and told to end if it was not left in peace. */
+/* The body of this frame is over: its scope is sealed, and told to end if it was not left in
+ * peace. */
 static void frame_close(frame *f, closing why) {
   if (f->closing) return;
   f->closing = true;
@@ -139,8 +144,8 @@ void copse__lua_guard_enter(task *t, guard *g) {
   t->innermost = g;
 }
 
-/* Runs at the point of the error, before anything unwinds: what is raised becomes an error object with the traceback
- * (tables stay themselves, and their error object is remembered). */
+/* Runs at the point of the error, before anything unwinds: what is raised becomes an error
+ * object with the traceback (tables stay themselves, and their error object is remembered). */
 int copse__lua_message_handler(lua_State *L) {
   if (copse__lua_test(L, 1, CLASS_CANCELLED)) return 1;
   copse__lua_message_stack(L, NULL);
@@ -182,6 +187,8 @@ void copse__lua_guard_leave(lua_State *L, task *t, guard *g, int status, int kee
   if (status == LUA_ERRMEM) {
     g->error = copse_error_new(COPSE_CODE_NO_MEMORY, "not enough memory");
     if (first) copse_error_unref(first);
+    lua_settop(L, keep);
+    copse__lua_push_error(L, g->error);
     return;
   }
   g->error = copse__lua_error_of(L, -1, NULL);
@@ -237,7 +244,8 @@ static int scoped_done(lua_State *L, int status, lua_KContext again) {
   if (!failed) return g->results;
   if (copse_scope_is_cancelled(t->top->scope)) return copse__lua_cancel(L);
   if (was_cancelled) return 0;
-  return copse__lua_raise(L, copse_error_new(COPSE_CODE_CANCELLED, "the cancellation left the scope it was meant for"));
+  return copse__lua_raise(
+      L, copse_error_new(COPSE_CODE_CANCELLED, "the cancellation left the scope it was meant for"));
 }
 
 /* The stack: the function and its arguments, from index 1. */
@@ -245,7 +253,6 @@ static int scoped(lua_State *L, const copse_scope_options *o, bool pass_nursery)
   task *t = copse__lua_task(L);
   luaL_checktype(L, 1, LUA_TFUNCTION);
   nursery *n = copse__lua_new(L, sizeof *n, 0, pass_nursery ? CLASS_NURSERY : CLASS_SCOPE);
-  n->grace_ms = -1;
   copse__lua_frame_open(L, t, &n->frame, FRAME_SCOPED, o);
   lua_insert(L, 1);
   lua_pushcfunction(L, copse__lua_message_handler);
@@ -286,13 +293,16 @@ copse_scope *copse__lua_nursery_scope(lua_State *L, int index, frame **f) {
   nursery *n = copse__lua_check(L, index, CLASS_NURSERY);
   *f = n->borrowed ? NULL : &n->frame;
   copse_scope *scope = n->borrowed ? n->borrowed : n->frame.scope;
-  if (!copse__lua_host->rt || !scope || n->frame.done) luaL_error(L, "the nursery has ended");
+  if (!copse__lua_host->rt || !scope || n->frame.done ||
+      (n->borrowed && n->run != copse__lua_host->runs))
+    luaL_error(L, "the nursery has ended");
   return scope;
 }
 
 void copse__lua_push_scope_nursery(lua_State *L, copse_scope *scope) {
   nursery *n = copse__lua_new(L, sizeof *n, 0, CLASS_NURSERY);
   n->borrowed = scope;
+  n->run = copse__lua_host->runs;
 }
 
 static int nursery_start(lua_State *L) {
@@ -317,18 +327,22 @@ static int nursery_cancel(lua_State *L) {
 
 static int nursery_tostring(lua_State *L) {
   nursery *n = copse__lua_check(L, 1, CLASS_NURSERY);
-  copse_scope *scope = n->borrowed ? n->borrowed : n->frame.scope;
-  lua_pushfstring(L, "copse.nursery (%s)",
-                  !scope || !copse__lua_host->rt          ? "ended"
-                  : copse_scope_is_cancelled(scope) ? "cancelled"
-                                                    : "open");
+  host *h = copse__lua_host;
+  copse_scope *scope = n->frame.scope;
+  if (n->borrowed && n->run == h->runs) scope = n->borrowed;
+  const char *state = "open";
+  if (!scope || !h->rt) state = "ended";
+  else if (copse_scope_is_cancelled(scope)) state = "cancelled";
+  lua_pushfstring(L, "copse.nursery (%s)", state);
   return 1;
 }
 
 void copse__lua_open_scope(lua_State *L, int lib) {
   static const luaL_Reg meta[] = {{"__tostring", nursery_tostring}, {NULL, NULL}};
-  static const luaL_Reg methods[] = {
-      {"start", nursery_start}, {"spawn", copse__lua_spawn}, {"cancel", nursery_cancel}, {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"start", nursery_start},
+                                     {"spawn", copse__lua_spawn},
+                                     {"cancel", nursery_cancel},
+                                     {NULL, NULL}};
   static const luaL_Reg none[] = {{NULL, NULL}};
   static const luaL_Reg functions[] = {
       {"nursery", l_nursery}, {"timeout", l_timeout}, {"shield", l_shield}, {NULL, NULL}};

@@ -2,9 +2,10 @@
  *
  * serve.c: the end of a context that serves it.
  *
- * What a module exports are the functions in its table. A plain function is called with the arguments and its value is
- * what the context returns; a function wrapped by copse.context gets the context first. Each context is served by a task of
- * its own, whose outermost scope is the context's: cancelling the context cancels the task, and the terminal leaves after everything
+ * What a module exports are the functions in its table. A plain function is called with the
+ * arguments and its value is what the context returns; a function wrapped by copse.context gets
+ * the context first. Each context is served by a task of its own, whose outermost scope is the
+ * context's: cancelling the context cancels the task, and the terminal leaves after everything
  * that the task has begun is over.
  */
 #include "context.h"
@@ -25,9 +26,11 @@ static int answered(lua_State *L, int status, lua_KContext ctx) {
   task *t = copse__lua_host->current;
   int count = lua_gettop(L);
   if (count > 1)
-    return luaL_error(L, "a call answers with one value, but the function returned %d: return a table, or put "
-                         "parentheses around its last call",
-                      count);
+    return luaL_error(
+        L,
+        "a call answers with one value, but the function returned %d: return a table, or put "
+        "parentheses around its last call",
+        count);
   if (count == 1) copse__lua_encode(L, 1, &t->result);
   copse__lua_check_buf(L, &t->result);
   return 0;
@@ -99,7 +102,8 @@ void copse__lua_handler_done(task *t) {
   }
   if (!ctx) {
     if (error)
-      copse_log(t->host->rt, COPSE_LOG_WARN, "an error after the link was lost: %s", copse_error_get(error)->message);
+      copse_log(t->host->rt, COPSE_LOG_WARN, "an error after the link was lost: %s",
+                copse_error_get(error)->message);
     if (error) copse_error_unref(error);
   } else {
     copse_context_set_cbs(ctx, &no_cbs);
@@ -180,7 +184,9 @@ bool copse__lua_lookup(copse_context *ctx, const char *target, copse_bytes args,
     return true;
   }
   if (o.bad_args) copse_fail(ctx, copse_error_new(COPSE_CODE_BAD_ARGS, "more than 250 arguments"));
-  else if (!ok) copse_fail(ctx, copse_error_new(COPSE_CODE_NO_MEMORY, "not enough memory to serve \"%s\"", target));
+  else if (!ok)
+    copse_fail(ctx,
+               copse_error_new(COPSE_CODE_NO_MEMORY, "not enough memory to serve \"%s\"", target));
   else if (o.found) copse_cancelled(ctx);
   return o.found || !ok;
 }
@@ -192,7 +198,9 @@ int copse__lua_context_started(lua_State *L) {
   context *c = copse__lua_check(L, 1, CLASS_CONTEXT);
   copse_buf *buf = &copse__lua_host->scratch;
   luaL_argcheck(L, !c->opener, 1, "only the end that serves a context says started");
-  if (c->started) return luaL_error(L, "started was said already (by ctx:started, or by the first send or receive)");
+  if (c->started)
+    return luaL_error(L,
+                      "started was said already (by ctx:started, or by the first send or receive)");
   lua_settop(L, 2);
   copse__lua_checkpoint(L, copse__lua_task_any(L));
   if (!c->handle) return luaL_error(L, "the context has ended");

@@ -2,9 +2,10 @@
  *
  * spawn.c: n:spawn(name, options).
  *
- * A spawned actor is a service of the nursery: told to finish when the nursery's work is done, cancelled with it, and in any case gone
- * when the nursery has ended. The call waits until the actor is ready, so that its start-up errors are raised where it was
- * asked for; an actor that ends badly later fails the nursery.
+ * A spawned actor is a service of the nursery: told to finish when the nursery's work is done,
+ * cancelled with it, and in any case gone when the nursery has ended. The call waits until the
+ * actor is ready, so that its start-up errors are raised where it was asked for; an actor that
+ * ends badly later fails the nursery.
  */
 #include "host.h"
 
@@ -22,10 +23,12 @@ typedef struct words {
 
 /* Takes the string on top. */
 static void add_word(lua_State *L, words *w) {
-  if (w->count == WORDS_MAX) luaL_error(L, "more than %d words in a command line or environment", WORDS_MAX);
+  if (w->count == WORDS_MAX)
+    luaL_error(L, "more than %d words in a command line or environment", WORDS_MAX);
   size_t length;
   const char *text = lua_tolstring(L, -1, &length);
-  if (strlen(text) != length) luaL_error(L, "a command line or environment cannot hold a zero byte");
+  if (strlen(text) != length)
+    luaL_error(L, "a command line or environment cannot hold a zero byte");
   w->list[w->count++] = text;
   w->list[w->count] = NULL;
   lua_rawseti(L, w->keep, (lua_Integer)lua_rawlen(L, w->keep) + 1);
@@ -46,6 +49,14 @@ static const char *option_string(lua_State *L, int options, const char *field) {
   return value;
 }
 
+/* Milliseconds; 0, which stands for the default, if it is absent, and never if it is there. */
+static uint32_t option_rung(lua_State *L, int options, const char *field) {
+  int64_t ms = copse__lua_field_ms(L, options, field, -1);
+  if (ms < 0) return 0;
+  if (ms == 0) return 1;
+  return ms > UINT32_MAX ? UINT32_MAX : (uint32_t)ms;
+}
+
 static void add_package(lua_State *L, words *env, const char *field, const char *format) {
   int top = lua_gettop(L);
   if (lua_getglobal(L, "package") == LUA_TTABLE && lua_getfield(L, -1, field) == LUA_TSTRING)
@@ -53,8 +64,10 @@ static void add_package(lua_State *L, words *env, const char *field, const char 
   lua_settop(L, top);
 }
 
-/* The command that runs a Lua actor. `file` is made absolute, because the child may start elsewhere. */
-static void lua_command(lua_State *L, words *argv, words *env, const char *module, const char *file) {
+/* The command that runs a Lua actor. `file` is made absolute, because the child may start
+ * elsewhere. */
+static void lua_command(lua_State *L, words *argv, words *env, const char *module,
+                        const char *file) {
   host *h = copse__lua_host;
   char *path = NULL;
   if (file) {
@@ -97,7 +110,8 @@ static void read_env(lua_State *L, int options, words *env) {
     int table = lua_gettop(L);
     lua_pushnil(L);
     while (lua_next(L, table)) {
-      if (lua_type(L, -2) != LUA_TSTRING || !lua_isstring(L, -1)) luaL_error(L, "option 'env': strings by name");
+      if (lua_type(L, -2) != LUA_TSTRING || !lua_isstring(L, -1))
+        luaL_error(L, "option 'env': strings by name");
       lua_pushfstring(L, "%s=%s", lua_tostring(L, -2), lua_tostring(L, -1));
       add_word(L, env);
       lua_pop(L, 1);
@@ -114,7 +128,8 @@ static bool read_argv(lua_State *L, int options, words *argv) {
     lua_pop(L, 1);
     return false;
   }
-  if (type != LUA_TTABLE || lua_rawlen(L, -1) == 0) luaL_error(L, "option 'argv': an array of strings");
+  if (type != LUA_TTABLE || lua_rawlen(L, -1) == 0)
+    luaL_error(L, "option 'argv': an array of strings");
   int table = lua_gettop(L);
   for (lua_Integer i = 1; i <= (lua_Integer)lua_rawlen(L, table); i++) {
     lua_rawgeti(L, table, i);
@@ -146,6 +161,7 @@ static bool on_done(copse_child *child, const copse_outcome *outcome, void *arg)
   task_list woken = {NULL, NULL};
   p->spawning = NULL;
   p->peer = NULL;
+  copse__lua_release(h, p->child);
   p->child = NULL;
   p->ended = true;
   if (outcome->kind == COPSE_FAILED) p->gone = copse_error_ref(outcome->error);
@@ -176,7 +192,9 @@ static int spawned(lua_State *L, int status, lua_KContext index) {
   if (p->ended) {
     if (p->gone) return copse__lua_raise(L, copse_error_ref(p->gone));
     copse__lua_checkpoint(L, t);
-    return copse__lua_raise(L, copse_error_new(COPSE_CODE_CANCELLED, "the actor \"%s\" ended before it was ready", p->ref.name));
+    return copse__lua_raise(L, copse_error_new(COPSE_CODE_CANCELLED,
+                                               "the actor \"%s\" ended before it was ready",
+                                               p->ref.name));
   }
   lua_settop(L, (int)index);
   return 1;
@@ -189,7 +207,8 @@ int copse__lua_spawn(lua_State *L) {
   copse_spawn_options o = {.size = sizeof o};
   size_t length;
   o.name = luaL_checklstring(L, 2, &length);
-  luaL_argcheck(L, length >= 1 && length <= COPSE_NAME_MAX && length == strlen(o.name), 2, "a name of 1 to 64 bytes");
+  luaL_argcheck(L, length >= 1 && length <= COPSE_NAME_MAX && length == strlen(o.name), 2,
+                "a name of 1 to 64 bytes");
   bool wait = true, commanded = false;
   if (!lua_isnoneornil(L, 3)) luaL_checktype(L, 3, LUA_TTABLE);
   lua_settop(L, 3);
@@ -200,14 +219,15 @@ int copse__lua_spawn(lua_State *L) {
   memset(env, 0, sizeof *env);
   lua_newtable(L);
   argv->keep = env->keep = lua_gettop(L);
-  copse_buf_reset(&h->scratch);
   if (!lua_isnil(L, 3)) {
     commanded = read_argv(L, 3, argv);
     read_env(L, 3, env);
     o.cwd = option_string(L, 3, "cwd");
     o.link = option_string(L, 3, "link");
-    o.rungs.grace_ms = (uint32_t)copse__lua_field_ms(L, 3, "grace", 0);
-    o.rungs.boot_ms = (uint32_t)copse__lua_field_ms(L, 3, "boot", 0);
+    if (o.link && strcmp(o.link, "fd") && strcmp(o.link, "stdio") && strcmp(o.link, "unix"))
+      return luaL_error(L, "option 'link': \"fd\", \"stdio\" or \"unix\"");
+    o.rungs.grace_ms = option_rung(L, 3, "grace");
+    o.rungs.boot_ms = option_rung(L, 3, "boot");
     if (lua_getfield(L, 3, "wait") != LUA_TNIL) wait = lua_toboolean(L, -1);
     if (lua_getfield(L, 3, "stdout") != LUA_TNIL) o.stdio_null = !lua_toboolean(L, -1);
     lua_pop(L, 2);
@@ -216,16 +236,9 @@ int copse__lua_spawn(lua_State *L) {
     const char *module = option_string(L, 3, "module"), *file = option_string(L, 3, "file");
     if (module && file) return luaL_error(L, "spawn: 'module' or 'file', not both");
     if (!module && !file) copse__lua_program(&module, &file);
-    if (!module && !file) return luaL_error(L, "spawn: which program? Say 'module', 'file' or 'argv'");
+    if (!module && !file)
+      return luaL_error(L, "spawn: which program? Say 'module', 'file' or 'argv'");
     lua_command(L, argv, env, module, file);
-  }
-  if (!lua_isnil(L, 3)) {
-    int type = lua_getfield(L, 3, "config");
-    if (type == LUA_TTABLE) copse__lua_encode_map(L, lua_gettop(L), &h->scratch);
-    else if (type != LUA_TNIL) return luaL_error(L, "option 'config': a table");
-    lua_pop(L, 1);
-    copse__lua_check_buf(L, &h->scratch);
-    o.config = copse_buf_bytes(&h->scratch);
   }
   if (wait) {
     copse__lua_task(L);
@@ -236,6 +249,15 @@ int copse__lua_spawn(lua_State *L) {
   peer *p = copse__lua_push_peer(L, NULL, NULL);
   int index = lua_gettop(L);
   p->ready = false;
+  if (!lua_isnil(L, 3)) {
+    int type = lua_getfield(L, 3, "config");
+    copse_buf_reset(&h->scratch);
+    if (type == LUA_TTABLE) copse__lua_encode_map(L, lua_gettop(L), &h->scratch);
+    else if (type != LUA_TNIL) return luaL_error(L, "option 'config': a table");
+    lua_pop(L, 1);
+    copse__lua_check_buf(L, &h->scratch);
+    o.config = copse_buf_bytes(&h->scratch);
+  }
   copse__lua_anchor(L, index, p);
   copse_status status = copse_spawn(h->rt, scope, &o, &spawn_cbs, p, &p->child);
   if (status != COPSE_OK) {
@@ -249,6 +271,7 @@ int copse__lua_spawn(lua_State *L) {
   p->peer = copse_child_peer(p->child);
   p->ref = *copse_child_ref(p->child);
   p->pid = copse_child_pid(p->child);
+  copse__lua_anchor(L, index, p->child); /* where copse.reach finds it */
   if (!wait) return 1;
   p->spawning = t;
   return copse__lua_wait_with(L, t, p, unspawn, index, spawned);

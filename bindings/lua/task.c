@@ -2,40 +2,41 @@
  *
  * task.c: tasks are coroutines that can wait.
  *
- * Lua has no place where an error of a coroutine could run its to-be-closed variables and let them wait: once
- * lua_resume has returned an error, the coroutine is dead. So the body of each task runs under lua_pcallk inside its
- * coroutine (`body`): the message handler takes the traceback, Lua unwinds, the __close handlers run and may wait like any
- * other code, and only then does the trampoline see the outcome.
+ * Lua has no place where an error of a coroutine could run its to-be-closed variables and let
+ * them wait: once lua_resume has returned an error, the coroutine is dead. So the body of each
+ * task runs under lua_pcallk inside its coroutine (`body`): the message handler takes the
+ * traceback, Lua unwinds, the __close handlers run and may wait like any other code, and only
+ * then does the trampoline see the outcome.
  *
- * A wait is lua_yieldk. Whoever ends it resumes the task from a callback of the runtime, or, when Lua code ends it (an
- * event that is set), puts the task into the list of ready tasks, which the next loop turn drains. A cancellation takes the
- * task out of what it waits for (`unwait`) and resumes it with `interrupted`, which raises the cancellation value.
+ * A wait is lua_yieldk. Whoever ends it resumes the task from a callback of the runtime, or,
+ * when Lua code ends it (an event that is set), puts the task into the list of ready tasks,
+ * which the next loop turn drains. A cancellation takes the task out of what it waits for
+ * (`unwait`) and resumes it with `interrupted`, which raises the cancellation value.
  *
- * This works only if a coroutine of the user's never yields in place of the task. So the functions of the coroutine library
- * that resume and yield are replaced: they refuse tasks, and they keep track of the innermost running coroutine, which is
- * where the hook for hot loops is set.
+ * This works only if a coroutine of the user's never yields in place of the task. So the
+ * functions of the coroutine library that resume and yield are replaced: they refuse tasks, and
+ * they keep track of the innermost running coroutine, which is where the hook for hot loops is
+ * set.
  */
 #include "host.h"
 
 #include <stdio.h>
 #include <string.h>
 
-/* Instructions between two looks of the hook. Once a cancellation was raised out of a loop, clean-up code gets a
- * longer leash; what needs more belongs into copse.shield. */
+/* Instructions between two looks of the hook. Once a cancellation was raised out of a loop,
+ * clean-up code gets a longer leash; what needs more belongs into copse.shield. */
 #define HOOK_FIRST 1000
 #define HOOK_AGAIN 10000000
 
-/* The task whose coroutine L is, NULL for a coroutine of the user's. Lua copies the main thread's extra space (NULL) into
- * each new thread. */
+/* The task whose coroutine L is, NULL for a coroutine of the user's. Lua copies the main
+ * thread's extra space (NULL) into each new thread. */
 static task *task_of(lua_State *L) {
   task *t;
   memcpy(&t, lua_getextraspace(L), sizeof t);
   return t;
 }
 
-static void set_task_of(lua_State *L, task *t) {
-  memcpy(lua_getextraspace(L), &t, sizeof t);
-}
+static void set_task_of(lua_State *L, task *t) { memcpy(lua_getextraspace(L), &t, sizeof t); }
 
 /* ---- lists ---- */
 
@@ -66,7 +67,8 @@ static void complete(task *t) {
   copse_error *error = t->guard.error;
   t->guard.error = NULL;
   if (t->guard.cancelled && !copse_scope_is_cancelled(t->base.scope))
-    error = copse_error_new(COPSE_CODE_CANCELLED, "the cancellation left the scope it was meant for");
+    error =
+        copse_error_new(COPSE_CODE_CANCELLED, "the cancellation left the scope it was meant for");
   copse__lua_forget_peers(&t->base);
   copse_member *member = t->base.member;
   t->base.member = NULL;
@@ -94,7 +96,8 @@ static void abandon(task *t) {
     copse__lua_forget_peers(f);
     if (f->member) copse_member_leave(f->member, NULL);
     f->member = NULL;
-    if (f->scope) copse_scope_seal(f->scope, copse_error_new(COPSE_CODE_NO_MEMORY, "not enough memory"));
+    if (f->scope)
+      copse_scope_seal(f->scope, copse_error_new(COPSE_CODE_NO_MEMORY, "not enough memory"));
   }
 }
 
@@ -128,13 +131,15 @@ void copse__lua_task_resume(task *t) {
     abandon(t);
     if (t->guard.error) copse_error_unref(t->guard.error);
     t->guard.cancelled = false;
-    t->guard.error = copse_error_new(status == LUA_ERRMEM ? COPSE_CODE_NO_MEMORY : COPSE_CODE_FAILED, "%s",
-                                     lua_type(co, -1) == LUA_TSTRING ? lua_tostring(co, -1) : "unknown error");
+    t->guard.error =
+        copse_error_new(status == LUA_ERRMEM ? COPSE_CODE_NO_MEMORY : COPSE_CODE_FAILED, "%s",
+                        lua_type(co, -1) == LUA_TSTRING ? lua_tostring(co, -1) : "unknown error");
   }
   complete(t);
 }
 
-/* Runs what was ready when it began; what becomes ready meanwhile waits for the next turn, so that links are read. */
+/* Runs what was ready when it began; what becomes ready meanwhile waits for the next turn, so
+ * that links are read. */
 static void drain(copse_job *job) {
   host *h = (host *)((char *)job - offsetof(host, drain));
   size_t count = 0;
@@ -152,7 +157,8 @@ void copse__lua_task_ready(task *t) {
   copse_post(h->rt, &h->drain);
 }
 
-/* The trampoline: [1] the function, then its arguments; in the continuation [1] is the message handler. */
+/* The trampoline: [1] the function, then its arguments; in the continuation [1] is the message
+ * handler. */
 static int body_done(lua_State *L, int status, lua_KContext again) {
   task *t = task_of(L);
   guard *g = &t->guard;
@@ -227,11 +233,13 @@ task *copse__lua_task_any(lua_State *L) {
 task *copse__lua_task(lua_State *L) {
   task *t = copse__lua_task_any(L);
   if (task_of(L) != t)
-    luaL_error(L, "copse: cannot wait inside a coroutine of your own (coroutine.wrap, coroutine.resume): "
-                  "start a task for it instead");
+    luaL_error(
+        L, "copse: cannot wait inside a coroutine of your own (coroutine.wrap, coroutine.resume): "
+           "start a task for it instead");
   if (!lua_isyieldable(L))
-    luaL_error(L, "copse: cannot wait here: a function that is not written in Lua is waiting for this one "
-                  "(table.sort, string.gsub, require and the like)");
+    luaL_error(
+        L, "copse: cannot wait here: a function that is not written in Lua is waiting for this one "
+           "(table.sort, string.gsub, require and the like)");
   return t;
 }
 
@@ -269,18 +277,31 @@ task *copse__lua_resumed(lua_State *L) {
   return t;
 }
 
+/* The traceback ends in the binding's own functions, which have no names to tell. */
+static void push_trimmed(lua_State *L) {
+  static const char own[] = "\n\t[C]: in ?";
+  size_t size;
+  const char *text = lua_tolstring(L, -1, &size);
+  while (size >= sizeof own - 1 && memcmp(text + size - (sizeof own - 1), own, sizeof own - 1) == 0)
+    size -= sizeof own - 1;
+  lua_pushlstring(L, text, size);
+  lua_remove(L, -2);
+}
+
 void copse__lua_message_stack(lua_State *L, const char *message) {
   task *t = copse__lua_host->current;
   luaL_traceback(L, L, message, 1);
+  push_trimmed(L);
   if (t && t->site[0]) {
-    lua_pushfstring(L, "\n  [started at %s]", t->site);
+    lua_pushfstring(L, "\n\t[started at %s]", t->site);
     lua_concat(L, 2);
   }
 }
 
 /* ---- hot loops ---- */
 
-/* In a signal handler, on the thread of the loop: sets the hook, which does the work. A hook of the user's stays. */
+/* In a signal handler, on the thread of the loop: sets the hook, which does the work. A hook of
+ * the user's stays. */
 void copse__lua_interrupt(void *arg) {
   host *h = arg;
   lua_State *L = h->running;
@@ -311,14 +332,17 @@ static bool is_cancelled_value(lua_State *L, int index) {
   return copse__lua_test(L, index, CLASS_CANCELLED) != NULL;
 }
 
-/* Moves `nargs` values over, resumes, moves the results back: their number, or -1 with the error on top. */
+/* Moves `nargs` values over, resumes, moves the results back: their number, or -1 with the error
+ * on top. */
 static int resume(lua_State *L, lua_State *co, int nargs) {
   host *h = copse__lua_host;
   const char *refusal = NULL;
   if (task_of(co)) refusal = "cannot resume a task of copse";
   else if (!lua_checkstack(co, nargs)) refusal = "too many arguments to resume";
-  else if (lua_status(co) == LUA_OK && lua_gettop(co) == 0) refusal = "cannot resume dead coroutine";
-  else if (lua_status(co) != LUA_OK && lua_status(co) != LUA_YIELD) refusal = "cannot resume dead coroutine";
+  else if (lua_status(co) == LUA_OK && lua_gettop(co) == 0)
+    refusal = "cannot resume dead coroutine";
+  else if (lua_status(co) != LUA_OK && lua_status(co) != LUA_YIELD)
+    refusal = "cannot resume dead coroutine";
   if (refusal) {
     lua_pushstring(L, refusal);
     return -1;
@@ -397,7 +421,7 @@ static int co_wrap(lua_State *L) {
   return 1;
 }
 
-static int co_yield(lua_State *L) {
+static int co_yield (lua_State *L) {
   if (task_of(L)) return luaL_error(L, "cannot yield: this is a task, not a coroutine of your own");
   return lua_yield(L, lua_gettop(L));
 }
@@ -463,7 +487,8 @@ static int xpcall(lua_State *L) {
   lua_pushvalue(L, 2);
   lua_pushcclosure(L, filter, 1);
   lua_replace(L, 2);
-  lua_pushvalue(L, 1); /* function, handler, arguments -> function, handler, nil, function, arguments */
+  lua_pushvalue(
+      L, 1); /* function, handler, arguments -> function, handler, nil, function, arguments */
   lua_insert(L, 3);
   lua_pushnil(L);
   lua_insert(L, 3);
@@ -471,9 +496,9 @@ static int xpcall(lua_State *L) {
 }
 
 void copse__lua_open_task(lua_State *L) {
-  static const luaL_Reg functions[] = {{"resume", co_resume}, {"wrap", co_wrap},   {"yield", co_yield},
-                                       {"close", co_close},   {"isyieldable", co_isyieldable},
-                                       {NULL, NULL}};
+  static const luaL_Reg functions[] = {
+      {"resume", co_resume},           {"wrap", co_wrap}, {"yield", co_yield }, {"close", co_close},
+      {"isyieldable", co_isyieldable}, {NULL, NULL}};
   set_task_of(L, NULL);
   if (lua_getglobal(L, "coroutine") == LUA_TTABLE) luaL_setfuncs(L, functions, 0);
   lua_pop(L, 1);

@@ -2,10 +2,11 @@
  *
  * value.c: Lua values to bytes and back, without a tree in between.
  *
- * Most of the mapping is plain: integers stay integers, floats floats. Three things need a rule. A Lua string does not say whether it is
- * text: what is UTF-8 goes as str, anything else as bin, and copse.bin insists. A Lua table does not say whether it is an
- * array: 1..n are an array, no positions at all are a map, both at once are refused, {} is an empty array, and copse.map and copse.array
- * insist. And a table cannot hold nil: copse.null stands for it.
+ * Most of the mapping is plain: integers stay integers, floats floats. Three things need a rule.
+ * A Lua string does not say whether it is text: what is UTF-8 goes as str, anything else as bin,
+ * and copse.bin insists. A Lua table does not say whether it is an array: 1..n are an array, no
+ * positions at all are a map, both at once are refused, {} is an empty array, and copse.map and
+ * copse.array insist. And a table cannot hold nil: copse.null stands for it.
  */
 #include "host.h"
 
@@ -72,7 +73,8 @@ static int refuse(encoder *e, const char *what) {
   }
   luaL_pushresult(&path);
   size_t length = lua_rawlen(L, -1);
-  return luaL_error(L, "%s%s%s", lua_tostring(L, message), length ? " at " : "", lua_tostring(L, -1));
+  return luaL_error(L, "%s%s%s", lua_tostring(L, message), length ? " at " : "",
+                    lua_tostring(L, -1));
 }
 
 static void encode(encoder *e, int index);
@@ -129,7 +131,8 @@ static void encode_pairs(encoder *e, int index) {
   }
 }
 
-/* Which key keeps a table with positions from being an array 1..n; false if none does. Leaves it on the stack. */
+/* Which key keeps a table with positions from being an array 1..n; false if none does. Leaves it
+ * on the stack. */
 static bool stray_key(lua_State *L, int index, lua_Integer count) {
   lua_Integer seen = 0;
   lua_pushnil(L);
@@ -154,7 +157,8 @@ static bool stray_key(lua_State *L, int index, lua_Integer count) {
 static void encode_table(encoder *e, int index) {
   lua_State *L = e->L;
   const void *mark = NULL;
-  if (e->depth >= COPSE_DEPTH_MAX) refuse(e, "cannot encode a value nested more than 32 levels deep (or in itself)");
+  if (e->depth >= COPSE_DEPTH_MAX)
+    refuse(e, "cannot encode a value nested more than 32 levels deep (or in itself)");
   luaL_checkstack(L, 8, "a value nested too deep");
   if (lua_getmetatable(L, index)) {
     lua_rawgetp(L, LUA_REGISTRYINDEX, &map_mark);
@@ -173,11 +177,15 @@ static void encode_table(encoder *e, int index) {
   }
   if (mark != &map_mark && positions && stray_key(L, index, count)) {
     if (lua_isinteger(L, -1))
-      lua_pushfstring(L, "cannot encode an array with a hole or stray position at %I (copse.null can fill it)",
-                      (LUAI_UACINT)lua_tointeger(L, -1));
+      lua_pushfstring(
+          L, "cannot encode an array with a hole or stray position at %I (copse.null can fill it)",
+          (LUAI_UACINT)lua_tointeger(L, -1));
     else if (lua_type(L, -1) == LUA_TSTRING)
-      lua_pushfstring(L, "cannot encode a table with both positions and the key '%s'", lua_tostring(L, -1));
-    else lua_pushfstring(L, "cannot encode a table with both positions and a %s as key", luaL_typename(L, -1));
+      lua_pushfstring(L, "cannot encode a table with both positions and the key '%s'",
+                      lua_tostring(L, -1));
+    else
+      lua_pushfstring(L, "cannot encode a table with both positions and a %s as key",
+                      luaL_typename(L, -1));
     refuse(e, lua_tostring(L, -1));
   }
   e->depth++;
@@ -217,25 +225,15 @@ static void encode_userdata(encoder *e, int index) {
 static void encode(encoder *e, int index) {
   lua_State *L = e->L;
   switch (lua_type(L, index)) {
-  case LUA_TNIL:
-    copse_pack_nil(e->out);
-    break;
-  case LUA_TBOOLEAN:
-    copse_pack_bool(e->out, lua_toboolean(L, index));
-    break;
+  case LUA_TNIL: copse_pack_nil(e->out); break;
+  case LUA_TBOOLEAN: copse_pack_bool(e->out, lua_toboolean(L, index)); break;
   case LUA_TNUMBER:
     if (lua_isinteger(L, index)) copse_pack_int(e->out, lua_tointeger(L, index));
     else copse_pack_float(e->out, lua_tonumber(L, index));
     break;
-  case LUA_TSTRING:
-    encode_string(e, index);
-    break;
-  case LUA_TTABLE:
-    encode_table(e, index);
-    break;
-  case LUA_TUSERDATA:
-    encode_userdata(e, index);
-    break;
+  case LUA_TSTRING: encode_string(e, index); break;
+  case LUA_TTABLE: encode_table(e, index); break;
+  case LUA_TUSERDATA: encode_userdata(e, index); break;
   default:
     lua_pushfstring(L, "cannot encode a %s", luaL_typename(L, index));
     refuse(e, lua_tostring(L, -1));
@@ -332,34 +330,21 @@ static void decode_ext(lua_State *L, copse_reader *before, const copse_token *to
 static void decode(lua_State *L, copse_reader *reader, bool item) {
   copse_token token;
   copse_reader before = *reader;
-  if (copse_read(reader, &token) != COPSE_OK) luaL_error(L, "copse: a malformed value was received");
+  if (copse_read(reader, &token) != COPSE_OK)
+    luaL_error(L, "copse: a malformed value was received");
   switch (token.type) {
   case COPSE_NIL:
     if (item) copse__lua_push_null(L);
     else lua_pushnil(L);
     break;
-  case COPSE_BOOL:
-    lua_pushboolean(L, token.boolean);
-    break;
-  case COPSE_INT:
-    lua_pushinteger(L, token.integer);
-    break;
-  case COPSE_FLOAT:
-    lua_pushnumber(L, token.number);
-    break;
+  case COPSE_BOOL: lua_pushboolean(L, token.boolean); break;
+  case COPSE_INT: lua_pushinteger(L, token.integer); break;
+  case COPSE_FLOAT: lua_pushnumber(L, token.number); break;
   case COPSE_STR:
-  case COPSE_BIN:
-    lua_pushlstring(L, (const char *)token.bytes.data, token.bytes.size);
-    break;
-  case COPSE_ARRAY:
-    decode_array(L, reader, token.count);
-    break;
-  case COPSE_MAP:
-    decode_map(L, reader, token.count);
-    break;
-  case COPSE_EXT:
-    decode_ext(L, &before, &token);
-    break;
+  case COPSE_BIN: lua_pushlstring(L, (const char *)token.bytes.data, token.bytes.size); break;
+  case COPSE_ARRAY: decode_array(L, reader, token.count); break;
+  case COPSE_MAP: decode_map(L, reader, token.count); break;
+  case COPSE_EXT: decode_ext(L, &before, &token); break;
   }
 }
 
@@ -402,13 +387,9 @@ static int mark(lua_State *L, const void *which) {
   return 1;
 }
 
-static int l_array(lua_State *L) {
-  return mark(L, &array_mark);
-}
+static int l_array(lua_State *L) { return mark(L, &array_mark); }
 
-static int l_map(lua_State *L) {
-  return mark(L, &map_mark);
-}
+static int l_map(lua_State *L) { return mark(L, &map_mark); }
 
 static int l_bin(lua_State *L) {
   luaL_checkstring(L, 1);
@@ -421,7 +402,8 @@ static int l_bin(lua_State *L) {
 static int l_ext(lua_State *L) {
   lua_Integer type = luaL_checkinteger(L, 1);
   luaL_checkstring(L, 2);
-  luaL_argcheck(L, type >= -128 && type <= 127 && type != COPSE_EXT_REF, 1, "not a type of an opaque ext (-128..127, not 1)");
+  luaL_argcheck(L, type >= -128 && type <= 127 && type != COPSE_EXT_REF, 1,
+                "not a type of an opaque ext (-128..127, not 1)");
   int8_t *ext = copse__lua_new(L, sizeof *ext, 1, CLASS_EXT);
   *ext = (int8_t)type;
   lua_pushvalue(L, 2);
@@ -489,7 +471,8 @@ static void push_mark(lua_State *L, const char *name, const void *key) {
   lua_rawsetp(L, LUA_REGISTRYINDEX, key);
 }
 
-/* copse.encode and copse.decode: a value as the bytes it has on the wire, for files and for tests. */
+/* copse.encode and copse.decode: a value as the bytes it has on the wire, for files and for
+ * tests. */
 static int l_encode(lua_State *L) {
   copse_buf *buf = &copse__lua_host->scratch;
   luaL_checkany(L, 1);
@@ -518,8 +501,9 @@ void copse__lua_open_value(lua_State *L, int lib) {
   static const luaL_Reg ext_meta[] = {{"__index", ext_index}, {NULL, NULL}};
   static const luaL_Reg ref_meta[] = {
       {"__index", ref_index}, {"__eq", ref_eq}, {"__tostring", ref_tostring}, {NULL, NULL}};
-  static const luaL_Reg functions[] = {{"array", l_array},   {"map", l_map},       {"bin", l_bin}, {"ext", l_ext},
-                                       {"encode", l_encode}, {"decode", l_decode}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {
+      {"array", l_array},   {"map", l_map},       {"bin", l_bin}, {"ext", l_ext},
+      {"encode", l_encode}, {"decode", l_decode}, {NULL, NULL}};
   copse__lua_class(L, CLASS_NULL, null_meta, NULL);
   copse__lua_class(L, CLASS_BIN, bin_meta, NULL);
   copse__lua_class(L, CLASS_EXT, ext_meta, NULL);

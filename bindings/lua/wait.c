@@ -2,8 +2,9 @@
  *
  * wait.c: waiting for time and for each other.
  *
- * All sleeping tasks share one timer of the loop: a heap holds them by the time they wake. The timer's callback only moves them
- * to the ready list, which the loop turn drains. An event is set once and wakes all who wait for it; it carries a value.
+ * All sleeping tasks share one timer of the loop: a heap holds them by the time they wake. The
+ * timer's callback only moves them to the ready list, which the loop turn drains. An event is
+ * set once and wakes all who wait for it; it carries a value.
  */
 #include "host.h"
 
@@ -28,7 +29,9 @@ static void heap_down(host *h, size_t i, task *t) {
   for (;;) {
     size_t child = 2 * i + 1;
     if (child >= h->sleeper_count) break;
-    if (child + 1 < h->sleeper_count && h->sleepers[child + 1]->wake_at < h->sleepers[child]->wake_at) child++;
+    if (child + 1 < h->sleeper_count &&
+        h->sleepers[child + 1]->wake_at < h->sleepers[child]->wake_at)
+      child++;
     if (h->sleepers[child]->wake_at >= t->wake_at) break;
     heap_put(h, i, h->sleepers[child]);
     i = child;
@@ -174,9 +177,11 @@ static int event_wait(lua_State *L) {
 }
 
 void copse__lua_open_wait(lua_State *L, int lib) {
-  static const luaL_Reg methods[] = {{"set", event_set}, {"is_set", event_is_set}, {"wait", event_wait}, {NULL, NULL}};
-  static const luaL_Reg functions[] = {{"sleep", l_sleep},         {"yield", l_yield}, {"now", l_now},
-                                       {"cancelled", l_cancelled}, {"event", l_event}, {NULL, NULL}};
+  static const luaL_Reg methods[] = {
+      {"set", event_set}, {"is_set", event_is_set}, {"wait", event_wait}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"sleep", l_sleep}, {"yield", l_yield},
+                                       {"now", l_now},     {"cancelled", l_cancelled},
+                                       {"event", l_event}, {NULL, NULL}};
   copse__lua_class(L, CLASS_EVENT, NULL, methods);
   lua_pushvalue(L, lib);
   luaL_setfuncs(L, functions, 0);

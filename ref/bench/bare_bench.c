@@ -3,7 +3,7 @@
  * The limits for actors as processes: what spawning, ending and keeping the bare program (bare.c)
  * costs.
  *
- *   bare_bench spawn N     posix_spawn until its first byte, mean of N, microseconds
+ *   bare_bench spawn N     posix_spawn until its first byte, median of N, microseconds
  *   bare_bench down N      N of them: sockets closed until all are reaped, milliseconds
  *   bare_bench memory N    N of them, idle: proportional share of memory of one, mean, KiB
  *
@@ -65,17 +65,26 @@ static void reap(const bare *b) {
     bench_die("%s did not end well", program);
 }
 
+static int by_size(const void *a, const void *b) {
+  const uint64_t *x = a, *y = b;
+  return (*x > *y) - (*x < *y);
+}
+
 static double spawn(uint64_t n) {
-  uint64_t total = 0;
+  uint64_t *took = calloc(n, sizeof *took);
+  if (!took) bench_die("calloc");
   for (uint64_t i = 0; i < n; i++) {
     uint64_t begun = bench_now();
     bare b = start();
     await(&b);
-    total += bench_now() - begun;
+    took[i] = bench_now() - begun;
     close(b.fd);
     reap(&b);
   }
-  return (double)total / 1e3 / (double)n;
+  qsort(took, n, sizeof *took, by_size);
+  double median = (double)took[(n - 1) / 2] / 1e3;
+  free(took);
+  return median;
 }
 
 static double memory(const bare *all, uint64_t n) {
@@ -104,14 +113,14 @@ int main(int argc, char **argv) {
     files.rlim_cur = files.rlim_max;
     setrlimit(RLIMIT_NOFILE, &files);
   }
-  if (strcmp(mode, "spawn") == 0) {
+  bool down = strcmp(mode, "down") == 0, spawning = strcmp(mode, "spawn") == 0;
+  if (n == 0 || (!down && !spawning && strcmp(mode, "memory") != 0))
+    bench_die("usage: bare_bench spawn|down|memory N");
+  if (spawning) {
     bench_pin(0);
     printf("%.3f\n", spawn(n));
     return 0;
   }
-  bool down = strcmp(mode, "down") == 0;
-  if (n == 0 || (!down && strcmp(mode, "memory") != 0))
-    bench_die("usage: bare_bench spawn|down|memory N");
   bare *all = calloc(n, sizeof *all);
   if (!all) bench_die("calloc");
   for (uint64_t i = 0; i < n; i++) all[i] = start();

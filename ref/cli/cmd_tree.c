@@ -261,8 +261,12 @@ static void show_table(tree_view *v, const json_t *trees) {
            v->only);
     v->lines_shown = 1;
   } else {
+    /* In place, a line must not wrap: the cursor goes back by lines. */
+    bool in_place = v->watch && on_terminal;
+    if (in_place) fputs("\033[?7l", stdout);
     v->lines_shown = table_print(&t, stdout, cli_use_colour(v->common, stdout),
-                                 v->watch ? cli_lines(stdout) : 0);
+                                 in_place ? cli_lines(stdout) : 0);
+    if (in_place) fputs("\033[?7h", stdout);
   }
   table_deinit(&t);
   fflush(stdout);

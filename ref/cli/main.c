@@ -124,10 +124,13 @@ int main(int argc, char **argv) {
   choice chosen = {.common = &common};
   char name[32];
 
-  setlocale(LC_CTYPE, "");
   argp_program_version_hook = print_version;
   argp_err_exit_status = CLI_USAGE;
   if (argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &chosen) != 0) return CLI_USAGE;
+
+  /* An actor's own locale is its program's affair, and its start is to cost nothing that it does
+   * not need. */
+  if (commands[chosen.command].run != cmd_run) setlocale(LC_CTYPE, "");
 
   /* The subcommand parses a line that begins with both names, for its messages. */
   snprintf(name, sizeof name, "copse %s", commands[chosen.command].name);

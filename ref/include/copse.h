@@ -173,8 +173,9 @@ typedef struct copse_scope_options {
 } copse_scope_options;
 #define COPSE_SCOPE_OPTIONS {-1, -1, NULL}
 
-/* How a scope ended. error: NULL, the one error, or a group (borrowed in the callback). cancelled: it was cancelled, from inside or outside. `value`
- * unused. The scope is freed after the callback. */
+/* How a scope ended. error: NULL, the one error, or a group (borrowed in the callback). cancelled: somebody cancelled it, from
+ * inside or outside; what its own error or its own deadline did to it is told by `error` alone. Runs in the turn, before
+ * the parent can end. The scope is freed after the callback. */
 typedef void (*copse_scope_done_cb)(copse_scope *scope, copse_error *error, bool cancelled, void *arg);
 
 /* A scope inside another. It is a member of `parent`; `done` runs when it was sealed and all its members have left. An error does
@@ -234,7 +235,8 @@ typedef struct copse_context_cbs {
    * the runtime ends it as cancelled itself. */
   void (*cancel)(copse_context *ctx, void *arg);
   /* Opener: the outcome, once; afterwards `ctx` is gone. Return true if you took care of a failure; false passes an error
-   * (and a cancellation nobody here asked for) to the scope it was opened in. Callee: called when the terminal was sent or the link lost; the outcome is what was sent. */
+   * (and a cancellation nobody here asked for) to the scope it was opened in. Callee: called once, when the
+   * handler is done, all in its scope has ended and the terminal was sent (or the link is lost); the outcome is what was sent. */
   bool (*done)(copse_context *ctx, const copse_outcome *outcome, void *arg);
 } copse_context_cbs;
 
@@ -258,6 +260,9 @@ typedef struct copse_open_options {
 COPSE_API copse_status copse_open(copse_peer *peer, copse_scope *scope, const copse_open_options *options, copse_context **ctx);
 /* The error that a status of copse_open or copse_connect stands for, e.g. ELIMIT -> busy, ECLOSED -> closing or link_lost/died. */
 COPSE_API copse_error *copse_status_error(copse_status status, const char *what);
+/* The error that a cancellation is which nobody here asked for: `cancelled`, or `deadline` where that is its origin, raised
+ * where the cancelling began, with `origin` and `by` as data (CANCEL-011). Never fails. */
+COPSE_API copse_error *copse_cause_error(const copse_cause *cause);
 
 /* A call: a context that neither sends nor reads items. */
 static inline copse_status copse_call(copse_peer *peer, copse_scope *scope, const char *target, copse_bytes args,

@@ -2,10 +2,10 @@
  *
  * actor.c: what a process does to be an actor.
  *
- * An actor is a root scope with a way in. In a child the way in is the context `copse.actor`, which
- * the parent holds open: it brings the configuration, its END says "finish", its CANCEL says "stop",
- * and what the root scope comes to is its terminal. A root has no parent: it begins at once, ends
- * when its own work is over, and is told to stop by signals.
+ * An actor is a root scope with a way in. In a child the way in is the context `copse.actor`,
+ * which the parent holds open: it brings the configuration, its END says "finish", its CANCEL
+ * says "stop", and what the root scope comes to is its terminal. A root has no parent: it begins
+ * at once, ends when its own work is over, and is told to stop by signals.
  *
  *   BOOTING     a child that was not given copse.actor
  *   WORKING     main runs, or has run and others are served
@@ -14,9 +14,10 @@
  *   LEAVING     the root scope has ended, the terminal is said: links are being closed
  *   GONE        copse_run returns
  *
- * Everything that can end an actor (END, CANCEL, a signal, the loss of the parent, an error, the end
- * of its own work) is a move in that table. Whatever came first, the end is the same: the root scope
- * ends, with everything in it and every process below it, then the terminal leaves, then the process.
+ * Everything that can end an actor (END, CANCEL, a signal, the loss of the parent, an error, the
+ * end of its own work) is a move in that table. Whatever came first, the end is the same: the
+ * root scope ends, with everything in it and every process below it, then the terminal leaves,
+ * then the process.
  */
 #include "runtime/process.h"
 
@@ -44,7 +45,7 @@ static bool move(copse__process *process, copse__life to) {
   return true;
 }
 
-/* --- the end ----------------------------------------------------------------------------------- */
+/* --- the end ---------------------------------------------------------------------------------- */
 
 static void on_closed(copse *rt) {
   if (move(rt->process, COPSE__LIFE_GONE)) copse__stop(rt);
@@ -54,8 +55,8 @@ static void on_closed(copse *rt) {
 static void leave(copse__process *process) {
   if (!move(process, COPSE__LIFE_LEAVING)) return;
   process->rt->phase = COPSE__CLOSING;
-  /* From here on the process only exits. The link is about to be closed, so the watchdog cannot watch it;
-   * should we hang all the same, our parent has its ladder, and its death is ours. */
+  /* From here on the process only exits. The link is about to be closed, so the watchdog cannot
+   * watch it; should we hang all the same, our parent has its ladder, and its death is ours. */
   if (process->is_child && !process->link_lost) {
     copse__watchdog_stop(process->watchdog);
     process->watchdog = NULL;
@@ -80,17 +81,14 @@ static void on_root_ended(copse *rt, copse_error *error, bool cancelled) {
   copse_member_leave(&process->actor_member, NULL);
   rt->exit_status = error || process->link_lost ? 1 : 0;
   process->said = true;
-  if (!process->actor)
-    leave(process);
-  else if (error)
-    copse_fail(process->actor, copse_error_ref(error));
+  if (!process->actor) leave(process);
+  else if (error) copse_fail(process->actor, copse_error_ref(error));
   else if (cancelled && copse_scope_is_cancelled(copse_context_scope(process->actor)))
     copse_cancelled(process->actor);
-  else
-    copse_return(process->actor, copse_buf_bytes(&process->value));
+  else copse_return(process->actor, copse_buf_bytes(&process->value));
 }
 
-/* --- being told to end ------------------------------------------------------------------------- */
+/* --- being told to end ------------------------------------------------------------------------ */
 
 /* No more comes in; what is there may go on. */
 static void shut_doors(copse__process *process) {
@@ -163,7 +161,7 @@ static void on_link_lost(copse__link *link, copse_error *error, bool graceful) {
   copse__actor_stop(process, COPSE_ORIGIN_LINK_LOST, "the parent is gone", process->grace_ms);
 }
 
-/* --- copse.actor ------------------------------------------------------------------------------- */
+/* --- copse.actor ------------------------------------------------------------------------------ */
 
 /* Calls `add` with every text of the array `key`; false if it is there and something else. */
 static bool each_text(copse_bytes args, const char *key,
@@ -317,7 +315,8 @@ void copse_ready(copse *rt) {
   copse_pack_map(&value, 1);
   copse_pack_cstr(&value, "listen");
   copse_pack_array(&value, rt->self.address_count);
-  for (size_t i = 0; i < rt->self.address_count; i++) copse_pack_cstr(&value, rt->self.addresses[i]);
+  for (size_t i = 0; i < rt->self.address_count; i++)
+    copse_pack_cstr(&value, rt->self.addresses[i]);
   copse_started(process->actor, copse_buf_bytes(&value));
   copse_buf_deinit(&value);
 }
@@ -334,11 +333,10 @@ void copse_main_done(copse *rt, copse_bytes value, copse_error *error) {
     error = copse_error_new(COPSE_CODE_NO_MEMORY, "the result of main");
   if (!error && process->is_child && process->life == COPSE__LIFE_WORKING)
     copse_ready(rt); /* and serves until END */
-  else
-    copse_scope_seal(rt->root, error);
+  else copse_scope_seal(rt->root, error);
 }
 
-/* --- beginning --------------------------------------------------------------------------------- */
+/* --- beginning -------------------------------------------------------------------------------- */
 
 static const copse__link_hooks link_hooks = {.lost = on_link_lost};
 
@@ -382,7 +380,8 @@ static copse_status start_child(copse__process *process, copse__boot *boot, char
   return status;
 }
 
-/* A root's directory and its own address in it. It can do without: then nobody finds it from outside. */
+/* A root's directory and its own address in it. It can do without: then nobody finds it from
+ * outside. */
 static void start_root(copse__process *process, const copse_config *config) {
   copse *rt = process->rt;
   const char *reason;
@@ -395,7 +394,8 @@ static void start_root(copse__process *process, const copse_config *config) {
   }
   snprintf(address, sizeof address, "unix:%s/" COPSE__ROOT_SOCKET, process->rundir.path);
   if (copse__listen(rt, address, (copse_bytes){NULL, 0}, &listener, &why) != COPSE_OK) {
-    copse_log(rt, COPSE_LOG_WARN, "this tree cannot be found from outside: %s", why ? why : address);
+    copse_log(rt, COPSE_LOG_WARN, "this tree cannot be found from outside: %s",
+              why ? why : address);
     copse__rundir_remove(&process->rundir);
   } else {
     snprintf(process->tree_path, sizeof process->tree_path, "%s", process->rundir.path);
@@ -437,7 +437,7 @@ copse_status copse__process_init(copse *rt, const copse_config *config, char **w
   process->grace_ms = rt->rungs.grace_ms;
   process->main_job.cb = on_main;
   copse__list_init(&process->children);
-  copse__list_init(&process->registrations);
+  copse__list_init(&process->requests);
   copse_buf_init(&process->config, VALUE_MAX, NULL);
   copse_buf_init(&process->value, VALUE_MAX, NULL);
   process->adopt.is_spawned = NULL;
@@ -453,15 +453,16 @@ copse_status copse__process_init(copse *rt, const copse_config *config, char **w
   status = copse__adopt_init(rt, &process->adopt);
   process->adopt.is_spawned = copse__child_is_spawned;
   process->adopt.on_clear = copse__child_clear;
-  if (status == COPSE_OK && !copse__member_join(rt->root, &process->root_member, &root_cbs, NULL, process))
+  if (status == COPSE_OK &&
+      !copse__member_join(rt->root, &process->root_member, &root_cbs, NULL, process))
     status = COPSE_ENOMEM;
   if (status == COPSE_OK) status = copse__signals_init(process);
   if (status == COPSE_OK && boot.is_child) status = start_child(process, &boot, why);
   if (status == COPSE_OK && !boot.is_child) start_root(process, config);
   if (status == COPSE_OK) status = listen_all(rt, config, why);
   if (status == COPSE_OK)
-    status = copse__export(rt, "copse.actor", on_actor, process, COPSE_FROM_PARENT,
-                           COPSE__EXPORT_ACTOR);
+    status =
+        copse__export(rt, "copse.actor", on_actor, process, COPSE_FROM_PARENT, COPSE__EXPORT_ACTOR);
   if (status == COPSE_OK) status = copse__registry_init(rt, config);
   if (status == COPSE_OK) status = copse__info_init(rt);
   return status;
@@ -480,6 +481,9 @@ void copse__process_deinit(copse *rt) {
   if (!process) return;
   copse__signals_deinit(process);
   copse__children_drop(rt);
+  copse__requests_drop(rt);
+  copse_member_leave(&process->root_member, NULL);
+  copse_member_leave(&process->actor_member, NULL);
   copse__registry_deinit(rt);
   copse__watchdog_stop(process->watchdog);
   copse__adopt_deinit(&process->adopt);

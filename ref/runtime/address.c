@@ -63,11 +63,13 @@ static copse_status parse_tcp(const char *text, copse__address *a, const char **
   memcpy(host, text, size);
   host[size] = 0;
   port_text = colon + 1;
-  if (!number(&port_text, 65535, &port) || *port_text) return bad(why, "tcp: the port is not a number up to 65535");
+  if (!number(&port_text, 65535, &port) || *port_text)
+    return bad(why, "tcp: the port is not a number up to 65535");
   a->kind = COPSE__ADDRESS_TCP;
   struct sockaddr_in *in4 = (struct sockaddr_in *)(void *)&a->sock;
   struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)(void *)&a->sock;
-  if (!bracket && inet_pton(AF_INET, strcmp(host, "localhost") == 0 ? "127.0.0.1" : host, &in4->sin_addr) == 1) {
+  if (!bracket && inet_pton(AF_INET, strcmp(host, "localhost") == 0 ? "127.0.0.1" : host,
+                            &in4->sin_addr) == 1) {
     in4->sin_family = AF_INET;
     in4->sin_port = htons((uint16_t)port);
     a->sock_size = sizeof *in4;
@@ -143,7 +145,6 @@ copse_status copse__address_of(int fd, copse__address *a) {
     snprintf(a->path, sizeof a->path, "%.107s", un->sun_path);
     snprintf(a->text, sizeof a->text, "unix:%s", a->path);
     return COPSE_OK;
-  default:
-    return COPSE_EADDRESS;
+  default: return COPSE_EADDRESS;
   }
 }

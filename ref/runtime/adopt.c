@@ -2,22 +2,24 @@
  *
  * adopt.c: orphans are found, ended and reaped.
  *
- * A child that is killed cannot reap what it had started. Its own actors see the loss of their link
- * and end by themselves; helpers that it started (a compressor, a shell pipeline) do not. As every
- * actor is a subreaper, all of them become *our* children at that moment, so we can find them, and
- * we alone can reap them. What remains is to tell them from children that the program we are a part of
- * has started for itself (popen, uv_spawn), which are none of our business:
+ * A child that is killed cannot reap what it had started. Its own actors see the loss of their
+ * link and end by themselves; helpers that it started (a compressor, a shell pipeline) do not.
+ * As every actor is a subreaper, all of them become *our* children at that moment, so we can
+ * find them, and we alone can reap them. What remains is to tell them from children that the
+ * program we are a part of has started for itself (popen, uv_spawn), which are none of our
+ * business:
  *
- *   - each actor has a mark in its environment, COPSE_WITHIN=its id, which everything that it starts
- *     inherits. A child with our mark, or with the one that we were born with (a fork of ours shows
- *     the environment of our own start), is the program's. Any other came to us from a dead child.
+ *   - each actor has a mark in its environment, COPSE_WITHIN=its id, which everything that it
+ *     starts inherits. A child with our mark, or with the one we were born with (a fork of ours
+ *     shows the environment of our own start), is the program's. Any other came to us from a dead
+ *     child.
  *   - a zombie shows no environment. One that we saw alive as a stranger is reaped; one in our own
- *     process group is the program's; any other is given a moment, in which the program reaps
- *     it if it knows it.
+ *     process group is the program's; any other is given a moment, in which the program reaps it if
+ *     it knows it.
  *
- * An orphan that was started with a link is an actor, or the launcher of one: it has the grace that
- * its parent had, for its clean-up. Others are killed at once. As long as any is left we look
- * again, quickly at first, since each death may bring us the next generation.
+ * An orphan that was started with a link is an actor, or the launcher of one: it has the grace
+ * that its parent had, for its clean-up. Others are killed at once. As long as any is left we
+ * look again, quickly at first, since each death may bring us the next generation.
  */
 #include "runtime/adopt.h"
 
@@ -38,12 +40,12 @@
 #define WAIT_FIRST_MS 1
 #define WAIT_MAX_MS 20
 #define ZOMBIE_MS 100   /* how long an unknown zombie is left to whoever may wait for it */
-#define GIVE_UP_MS 2000 /* after the kill: something that even SIGKILL does not end is the system's */
+#define GIVE_UP_MS 2000 /* after the kill: what even SIGKILL does not end is the system's */
 #define NAME_SIZE 64
 
 typedef enum origin_kind { NOT_OURS_TO_TOUCH, AN_ACTOR, A_HELPER, A_ZOMBIE, GONE } origin_kind;
 
-/* --- looking at one process -------------------------------------------------------------------- */
+/* --- looking at one process ------------------------------------------------------------------- */
 
 typedef struct environment {
   bool has_link;
@@ -109,7 +111,7 @@ static origin_kind look_at(const copse__adopt *adopt, pid_t pid) {
   return env.has_link ? AN_ACTOR : A_HELPER;
 }
 
-/* --- looking at all children ------------------------------------------------------------------- */
+/* --- looking at all children ------------------------------------------------------------------ */
 
 static copse__orphan *find_orphan(copse__adopt *adopt, pid_t pid, uint64_t now) {
   for (size_t i = 0; i < adopt->orphan_count; i++)
@@ -170,8 +172,8 @@ static size_t visit_list(copse__adopt *adopt, int fd, uint64_t now) {
   return left;
 }
 
-/* Visits all children of this process, whichever of its threads they hang on; returns how many orphans
- * are left. */
+/* Visits all children of this process, whichever of its threads they hang on; returns how many
+ * orphans are left. */
 static size_t visit_all(copse__adopt *adopt) {
   size_t left = 0;
   uint64_t now = copse_now(adopt->rt);
@@ -190,7 +192,7 @@ static size_t visit_all(copse__adopt *adopt) {
   return left;
 }
 
-/* --- the sweep --------------------------------------------------------------------------------- */
+/* --- the sweep -------------------------------------------------------------------------------- */
 
 static void on_timer(copse__timer *timer) {
   copse__adopt *adopt = copse__of(timer, copse__adopt, timer);

@@ -7,7 +7,8 @@
 
 #include "runtime/internal.h"
 
-#define COPSE__MARK "COPSE_WITHIN" /* the variable that says within which actor a process was started */
+#define COPSE__MARK                                                                                \
+  "COPSE_WITHIN" /* the variable that says within which actor a process was started */
 
 typedef struct copse__orphan {
   pid_t pid;
@@ -32,12 +33,13 @@ typedef struct copse__adopt {
   void (*on_clear)(struct copse__adopt *adopt);
 } copse__adopt;
 
-/* Makes this process the one that inherits the orphans below it, and marks what it will start: sets COPSE__MARK in the
- * environment. The caller sets the callbacks. COPSE_ENOMEM. */
+/* Makes this process the one that inherits the orphans below it, and marks what it will start:
+ * sets COPSE__MARK in the environment. The caller sets the callbacks. COPSE_ENOMEM. */
 copse_status copse__adopt_init(copse *rt, copse__adopt *adopt);
 
-/* A child has died: looks for what it left behind until nothing is, then calls `on_clear`. Orphans that are actors
- * clean up by themselves, and are killed after `grace_ms`; others are killed at once. */
+/* A child has died: looks for what it left behind until nothing is, then calls `on_clear`.
+ * Orphans that are actors clean up by themselves, and are killed after `grace_ms`; others are
+ * killed at once. */
 void copse__adopt_sweep(copse__adopt *adopt, uint32_t grace_ms);
 
 /* Harmless on zeroed memory. */

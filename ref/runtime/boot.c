@@ -7,9 +7,9 @@
  * announced on this system and in this pid namespace, since a launcher may have carried the
  * variables to another host, where the number means somebody else.
  *
- * Everything here is done before user code runs, so that user code, and whatever it executes, sees
- * neither the variables nor the link: a grandchild that inherited the link would keep it open after our
- * death, and our parent would never know.
+ * Everything here is done before user code runs, so that user code, and whatever it executes,
+ * sees neither the variables nor the link: a grandchild that inherited the link would keep it
+ * open after our death, and our parent would never know.
  */
 #include "runtime/process.h"
 
@@ -135,8 +135,7 @@ copse_status copse__boot_link(copse__boot *boot, char **why) {
   copse__address address;
   const char *reason;
   copse_status status = copse__address_parse(boot->link, &address, &reason);
-  if (status != COPSE_OK)
-    return fail(status, why, COPSE__ENV_LINK "=%s: %s", boot->link, reason);
+  if (status != COPSE_OK) return fail(status, why, COPSE__ENV_LINK "=%s: %s", boot->link, reason);
   switch (address.kind) {
   case COPSE__ADDRESS_FD: status = take_descriptors(boot, address.rfd, address.wfd, why); break;
   case COPSE__ADDRESS_STDIO: status = move_stdio(boot, why); break;

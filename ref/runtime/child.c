@@ -2,23 +2,26 @@
  *
  * child.c: a child process, from spawn to grave.
  *
- * A child is the context `copse.actor` that we hold open on it: STARTED says that it is ready, END
- * asks it to finish, CANCEL to stop, its terminal says how it went. That is what a well-behaved
- * child does, and all that user code sees of it. But a process can also die, hang, stop, close its
- * link, say nothing or say nonsense, in any order and at any moment; so the child is a small
- * machine, whose moves are the table below, and every event is nothing but a reason for a move.
+ * A child is the context `copse.actor` that we hold open on it: STARTED says that it is ready,
+ * END asks it to finish, CANCEL to stop, its terminal says how it went. That is what a
+ * well-behaved child does, and all that user code sees of it. But a process can also die, hang,
+ * stop, close its link, say nothing or say nonsense, in any order and at any moment; so the
+ * child is a small machine, whose moves are the table below, and every event is nothing but a
+ * reason for a move.
  *
  *   BOOTING  READY    the process runs, and the link may or may not
- *   ENDED             the terminal has come, or the link is lost: it is to exit, and the ladder waits for it
- *   DEAD              it has exited; what it wrote before is still being read, because a terminal may be in it
+ *   ENDED             the terminal has come, or the link is lost: it is to exit, and the ladder
+ *                     waits for it
+ *   DEAD              it has exited; what it wrote before is still being read, because a terminal
+ *                     may be in it
  *   REAPED            what it left behind is being looked for and ended (adopt.c)
  *   ALONE             nothing below it lives; its last words are being read (tail.c)
- *   GONE              the verdict is out (obituary.c): contexts on its link end, with one error for all,
- *                     the scope hears of it, and that is all
+ *   GONE              the verdict is out (obituary.c): contexts on its link end, with one error for
+ *                     all, the scope hears of it, and that is all
  *
  * So a scope with children never ends before every process below it is gone, and no context ends
- * with a guess about what happened. The ladder runs beside the machine; whatever makes it begin, it
- * only hastens the exit.
+ * with a guess about what happened. The ladder runs beside the machine; whatever makes it begin,
+ * it only hastens the exit.
  */
 #include "runtime/process.h"
 
@@ -72,18 +75,18 @@ static bool link_is_over(const copse_child *child) {
   return !child->link || child->link->state == COPSE__LINK_CLOSED || child->link->lost_told;
 }
 
-/* --- the ladder -------------------------------------------------------------------------------- */
+/* --- the ladder ------------------------------------------------------------------------------- */
 
-/* How long a child may take that is asked to go: what its options say, and no longer than we may take ourselves.
- * CANCEL tells it three quarters of that (see context.c). */
+/* How long a child may take that is asked to go: what its options say, and no longer than we may
+ * take ourselves. CANCEL tells it three quarters of that (see context.c). */
 static uint64_t patience(const copse_child *child, int64_t ours) {
   uint64_t grace = child->rungs.grace_ms;
   return ours >= 0 && (uint64_t)ours < grace ? (uint64_t)ours : grace;
 }
 
-/* Asks, once more perhaps with less patience. A child among our ancestors waits for us in the same way, so
- * our ladder must end within what we were told: SIGTERM comes after three quarters of it, SIGKILL before the end.
- * Nobody waits for a root. */
+/* Asks, once more perhaps with less patience. A child among our ancestors waits for us in the
+ * same way, so our ladder must end within what we were told: SIGTERM comes after three quarters
+ * of it, SIGKILL before the end. Nobody waits for a root. */
 static void climb_from_ground(copse_child *child, uint64_t grace) {
   if (child->proc.exited) return;
   if (child->rt->process->is_child) {
@@ -107,7 +110,7 @@ static void send_signal(copse__ladder *ladder, int signal) {
 /* It is to exit by itself, and soon. */
 static void expect_exit(copse_child *child) { climb_from_ground(child, patience(child, -1)); }
 
-/* --- the context copse.actor ------------------------------------------------------------------- */
+/* --- the context copse.actor ------------------------------------------------------------------ */
 
 static void start_cancel(copse_child *child) {
   if (child->actor)
@@ -138,7 +141,8 @@ static void on_started(copse_context *ctx, copse_bytes value, void *arg) {
   if (child->cbs.ready) child->cbs.ready(child, child->arg);
 }
 
-/* The terminal, if it has come by the link; when we end the context ourselves, the verdict is out. */
+/* The terminal, if it has come by the link; when we end the context ourselves, the verdict is
+ * out. */
 static bool on_terminal(copse_context *ctx, const copse_outcome *outcome, void *arg) {
   copse_child *child = arg;
   (void)ctx;
@@ -148,10 +152,8 @@ static bool on_terminal(copse_context *ctx, const copse_outcome *outcome, void *
   child->kind = outcome->kind;
   if (outcome->kind == COPSE_RETURNED)
     copse_buf_append(&child->value, outcome->value.data, outcome->value.size);
-  else if (outcome->kind == COPSE_FAILED)
-    child->error = copse_error_ref(outcome->error);
-  else if (outcome->cause)
-    child->cause = *outcome->cause;
+  else if (outcome->kind == COPSE_FAILED) child->error = copse_error_ref(outcome->error);
+  else if (outcome->cause) child->cause = *outcome->cause;
   child->ran = outcome->ran;
   copse__timer_stop(child->rt, &child->boot);
   if (child->state != COPSE__CHILD_DEAD) move(child, COPSE__CHILD_ENDED);
@@ -179,7 +181,8 @@ static void on_opened(copse__link *link) {
   }
   if (child->finish_asked) copse_end(child->actor);
   if (child->cancel_asked) {
-    copse__link_flush(link); /* else it would be withdrawn, and the child would never hear of either */
+    copse__link_flush(
+        link); /* else it would be withdrawn, and the child would never hear of either */
     start_cancel(child);
   }
 }
@@ -195,7 +198,8 @@ static copse_status pack_args(copse_child *child, copse_bytes config) {
   copse_pack_ref(args, &rt->self, true);
   copse_pack_cstr(args, "registrar");
   copse_pack_array(args, process->registrar_count);
-  for (size_t i = 0; i < process->registrar_count; i++) copse_pack_cstr(args, process->registrars[i]);
+  for (size_t i = 0; i < process->registrar_count; i++)
+    copse_pack_cstr(args, process->registrars[i]);
   copse_pack_cstr(args, "listen");
   copse_pack_array(args, process->tree_path[0] ? 1 : 0);
   if (process->tree_path[0]) {
@@ -212,14 +216,12 @@ static copse_status pack_args(copse_child *child, copse_bytes config) {
   copse_pack_cstr(args, "debug");
   copse_pack_bool(args, process->debug);
   copse_pack_cstr(args, "config");
-  if (config.size)
-    copse_pack_value(args, config);
-  else
-    copse_pack_map(args, 0);
+  if (config.size) copse_pack_value(args, config);
+  else copse_pack_map(args, 0);
   return copse_buf_status(args);
 }
 
-/* --- the end ----------------------------------------------------------------------------------- */
+/* --- the end ---------------------------------------------------------------------------------- */
 
 static void release(copse__grave *grave) {
   copse_child *child = copse__of(grave, copse_child, grave);
@@ -242,8 +244,8 @@ static copse_error *error_for_scope(copse_child *child, copse_outcome_kind kind)
   if (kind == COPSE_RETURNED || child->cancel_asked) return NULL;
   return copse__error_at(COPSE_CODE_CANCELLED, &child->peer->ref, (copse_bytes){NULL, 0},
                          "\"%s\" was cancelled (%s)%s%s", child->peer->ref.name,
-                         copse_origin_text(child->cause.origin), child->cause.message[0] ? ": " : "",
-                         child->cause.message);
+                         copse_origin_text(child->cause.origin),
+                         child->cause.message[0] ? ": " : "", child->cause.message);
 }
 
 static void conclude(copse_child *child) {
@@ -257,17 +259,16 @@ static void conclude(copse_child *child) {
   copse__list_remove(&child->all);
   child->peer->state = COPSE_PEER_LOST;
 
-  /* What is still open on it ends with the same error as the child; after a good end, it crossed it. */
-  copse_error *error = kind == COPSE_FAILED && !child->terminal
-                           ? copse_error_ref(child->error)
-                           : copse__error_at(COPSE_CODE_CLOSING, &child->peer->ref,
-                                             (copse_bytes){NULL, 0}, "\"%s\" has ended",
-                                             child->peer->ref.name);
-  if (child->link) copse__link_fail_all(child->link, error);
-  copse__peer_fail_held(child->peer, error);
-  copse_error_unref(error);
+  /* What is open on one that died ends with the same error; what crossed the terminal of one that
+   * ended was never seen by it. What waited for it to be ready fails with it. */
+  copse_error *closing =
+      copse__error_at(COPSE_CODE_CLOSING, &child->peer->ref, (copse_bytes){NULL, 0},
+                      "\"%s\" has ended", child->peer->ref.name);
+  if (child->link) copse__link_fail_all(child->link, child->died ? child->error : closing);
+  copse__peer_fail_held(child->peer, kind == COPSE_FAILED ? child->error : closing);
+  copse_error_unref(closing);
 
-  error = error_for_scope(child, kind);
+  copse_error *error = error_for_scope(child, kind);
   copse_outcome outcome = {.kind = kind,
                            .value = copse_buf_bytes(&child->value),
                            .error = kind == COPSE_FAILED ? child->error : NULL,
@@ -315,18 +316,18 @@ static void forget_link(copse_child *child) {
   child->link_fd = -1;
 }
 
-/* Reads what a dead child wrote. Its end of the link may be held by somebody else, so that the end of the input
- * never comes: then an empty socket is the end. */
+/* Reads what a dead child wrote. Its end of the link may be held by somebody else, so that the
+ * end of the input never comes: then an empty socket is the end. */
 static void drain(copse__timer *timer) {
   copse_child *child = copse__of(timer, copse_child, boot);
   copse *rt = child->rt;
   if (link_is_over(child)) return bring_in(child);
   struct pollfd p = {.fd = child->link->rfd, .events = POLLIN};
-  bool more = child->link->rfd >= 0 && (poll(&p, 1, 0) > 0 || !copse__list_empty(&child->link->active));
+  bool more =
+      child->link->rfd >= 0 && (poll(&p, 1, 0) > 0 || !copse__list_empty(&child->link->active));
   if (more && copse_now(rt) < child->drain_until)
     copse__timer_start(rt, timer, copse_now(rt) + 1, drain);
-  else
-    copse__link_abort(child->link, COPSE_CODE_LINK_LOST, "its process has exited");
+  else copse__link_abort(child->link, COPSE_CODE_LINK_LOST, "its process has exited");
 }
 
 static void on_dead(copse__proc *proc) {
@@ -372,10 +373,8 @@ static void on_unresponsive(copse__link *link, copse_context *ctx) {
   copse__ladder_climb(&child->ladder, COPSE__RUNG_TERMED, 0);
 }
 
-static const copse__link_hooks hooks = {.opened = on_opened,
-                                        .lost = on_lost,
-                                        .silent = on_silent,
-                                        .unresponsive = on_unresponsive};
+static const copse__link_hooks hooks = {
+    .opened = on_opened, .lost = on_lost, .silent = on_silent, .unresponsive = on_unresponsive};
 
 void copse__child_guard(copse_child *child, int fd) {
   if (copse__watchdog_add_link(child->rt->process->watchdog, fd) == COPSE_OK) child->link_fd = fd;
@@ -415,11 +414,12 @@ void copse__children_drop(copse *rt) {
     }
     copse__proc_close(&child->proc);
     copse__tail_close(&child->tail);
+    copse_member_leave(&child->member, NULL);
     release(&child->grave);
   }
 }
 
-/* --- for users --------------------------------------------------------------------------------- */
+/* --- for users -------------------------------------------------------------------------------- */
 
 void copse_child_finish(copse_child *child) {
   if (child->finish_asked) return;
@@ -545,9 +545,9 @@ copse_status copse_spawn(copse *rt, copse_scope *scope, const copse_spawn_option
     child->error = copse_status_error(status, "the start of a process");
   if (child->proc.pid) {
     if (status == COPSE_OK)
-      copse__timer_start(rt, &child->boot, copse__after(rt, child->rungs.boot_ms), on_boot_deadline);
-    else
-      copse__ladder_climb(&child->ladder, COPSE__RUNG_KILLED, 0);
+      copse__timer_start(rt, &child->boot, copse__after(rt, child->rungs.boot_ms),
+                         on_boot_deadline);
+    else copse__ladder_climb(&child->ladder, COPSE__RUNG_KILLED, 0);
   } else {
     child->spawn_failed = true;
     child->job.cb = on_launch_failed;
@@ -561,9 +561,7 @@ copse_peer *copse_child_peer(copse_child *child) { return child->peer; }
 const copse_ref *copse_child_ref(const copse_child *child) { return &child->peer->ref; }
 copse *copse_child_runtime(const copse_child *child) { return child->rt; }
 
-pid_t copse_child_pid(const copse_child *child) {
-  return child->proc.reaped ? 0 : child->proc.pid;
-}
+pid_t copse_child_pid(const copse_child *child) { return child->proc.reaped ? 0 : child->proc.pid; }
 
 void copse_child_kill(copse_child *child, int signal) {
   if (child->proc.pid) copse__proc_kill(&child->proc, signal);

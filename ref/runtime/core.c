@@ -38,10 +38,8 @@ void copse__serve_end(copse *rt) {
 static void on_served_over(copse_member *member, void *arg) {
   copse *rt = ((copse_scope *)arg)->rt;
   (void)member;
-  if (rt->on_served_finish && !rt->served->cancelled)
-    rt->on_served_finish(rt);
-  else
-    copse__serve_end(rt);
+  if (rt->on_served_finish && !rt->served->cancelled) rt->on_served_finish(rt);
+  else copse__serve_end(rt);
 }
 
 /* How served contexts ended is their openers' business. */
@@ -59,10 +57,8 @@ static void on_root_done(copse_scope *scope, copse_error *error, bool cancelled,
   rt->result = copse_error_ref(error);
   rt->result_cancelled = cancelled;
   rt->exit_status = error ? 1 : 0;
-  if (rt->on_root_ended)
-    rt->on_root_ended(rt, error, cancelled);
-  else
-    copse__stop(rt);
+  if (rt->on_root_ended) rt->on_root_ended(rt, error, cancelled);
+  else copse__stop(rt);
 }
 
 /* ---------------------------------------------------------------------------------------- beginning */
@@ -71,7 +67,8 @@ static uint32_t or_default(uint32_t value, uint32_t other) { return value ? valu
 
 static void on_sigpipe(int signal) { (void)signal; }
 
-copse_status copse__core_new(copse **out, const copse_config *config, const uint8_t *id, const char *name) {
+copse_status copse__core_new(copse **out, const copse_config *config, const uint8_t *id,
+                             const char *name) {
   copse_config none = {.size = sizeof none};
   if (!config) config = &none;
   copse *rt = calloc(1, sizeof *rt);

@@ -72,7 +72,8 @@ static copse_context *find(copse__link *link, uint64_t id) {
   return NULL;
 }
 
-int copse__deferred_tell(copse__link *link, int max, void (*tell)(copse__link *link, copse_event *event)) {
+int copse__deferred_tell(copse__link *link, int max,
+                         void (*tell)(copse__link *link, copse_event *event)) {
   int told = 0;
   for (copse__list *node; told < max && (node = copse__list_pop(&link->deferred)); told++) {
     deferred *d = copse__of(node, deferred, link);
@@ -85,5 +86,6 @@ int copse__deferred_tell(copse__link *link, int max, void (*tell)(copse__link *l
 }
 
 void copse__deferred_drop(copse__link *link) {
-  for (copse__list *node; (node = copse__list_pop(&link->deferred));) drop(copse__of(node, deferred, link));
+  for (copse__list *node; (node = copse__list_pop(&link->deferred));)
+    drop(copse__of(node, deferred, link));
 }

@@ -25,20 +25,21 @@ typedef struct dial {
   copse__grave grave;
   copse__poll poll;
   copse__timer timer;
-  copse_job job;       /* where the answer is known at once */
-  copse__list all;     /* in rt->dials */
-  copse__list users;   /* of the peer: see `opened` */
+  copse_job job;     /* where the answer is known at once */
+  copse__list all;   /* in rt->dials */
+  copse__list users; /* of the peer: see `opened` */
   copse__address address;
   int fd;
-  copse__link *link;   /* while it greets */
-  copse_peer *peer;    /* referenced */
-  bool dialling;       /* `peer` is only who is expected; it is not counted as used */
+  copse__link *link; /* while it greets */
+  copse_peer *peer;  /* referenced */
+  bool dialling;     /* `peer` is only who is expected; it is not counted as used */
   bool answered;
+  bool over; /* its scope is done with it: it leaves with the link */
   int tries;
   copse__timer retry;
   copse_connect_cb done;
   void *arg;
-  copse_error *error;  /* for the job */
+  copse_error *error; /* for the job */
   size_t token_size;
   uint8_t token[];
 } dial;
@@ -102,7 +103,8 @@ static void opened(copse__link *link) {
   d->peer = copse__peer_ref(link->peer);
   d->dialling = false;
   d->peer->users++;
-  if (!d->peer->address) d->peer->address = strdup(d->address.text); /* without it, it is just not shared */
+  if (!d->peer->address)
+    d->peer->address = strdup(d->address.text); /* without it, it is just not shared */
   copse__list_push(&d->peer->services, &d->users);
   link->owner = NULL;
   succeed(d);
@@ -112,7 +114,8 @@ static void lost(copse__link *link, copse_error *error, bool graceful) {
   dial *d = link->owner;
   (void)graceful;
   if (d) { /* still greeting */
-    static const copse_code told[] = {COPSE_CODE_WRONG_ACTOR, COPSE_CODE_VERSION, COPSE_CODE_NO_MEMORY};
+    static const copse_code told[] = {COPSE_CODE_WRONG_ACTOR, COPSE_CODE_VERSION,
+                                      COPSE_CODE_NO_MEMORY};
     copse_code code = link->code == COPSE_CODE_TOKEN ? COPSE_CODE_DENIED : COPSE_CODE_UNREACHABLE;
     for (size_t i = 0; i < sizeof told / sizeof *told; i++)
       if (link->code == told[i]) code = told[i];
@@ -122,7 +125,13 @@ static void lost(copse__link *link, copse_error *error, bool graceful) {
     return;
   }
   if (!link->peer) return;
-  while (!copse__list_empty(&link->peer->services)) leave(copse__of(link->peer->services.next, dial, users));
+  /* The others stay until their scopes end, because who connected may hold the peer until then. */
+  for (copse__list *node = link->peer->services.next, *next; node != &link->peer->services;
+       node = next) {
+    dial *service = copse__of(node, dial, users);
+    next = node->next;
+    if (service->over) leave(service);
+  }
 }
 
 static const copse__link_hooks dial_hooks = {.opened = opened, .lost = lost};
@@ -176,10 +185,8 @@ static void on_poll(copse__poll *poll, int events) {
   socklen_t size = sizeof error;
   (void)events;
   if (getsockopt(d->fd, SOL_SOCKET, SO_ERROR, &error, &size)) error = errno;
-  if (error)
-    fail(d, unreachable(d, strerror(error)));
-  else
-    connected(d);
+  if (error) fail(d, unreachable(d, strerror(error)));
+  else connected(d);
 }
 
 /* A unix socket whose backlog is full says EAGAIN, and no poll tells when it is not. */
@@ -212,10 +219,8 @@ static void on_start(copse_job *job) {
     d->error = NULL;
     fail(d, error);
   } else if (d->peer && !d->dialling) {
-    if (copse_peer_alive(d->peer))
-      succeed(d);
-    else
-      fail(d, unreachable(d, "the link was lost"));
+    if (copse_peer_alive(d->peer)) succeed(d);
+    else fail(d, unreachable(d, "the link was lost"));
   } else {
     copse__timer_start(d->rt, &d->timer, copse__after(d->rt, COPSE__HELLO_MS), on_deadline);
     attempt(d);
@@ -235,10 +240,12 @@ static void on_over(copse_member *member, void *arg) {
       link->owner = NULL;
       copse__link_bye(link, COPSE_CODE_NONE, NULL);
     }
-    fail(d, copse_error_new(COPSE_CODE_CANCELLED, "cancelled while connecting to %s", d->address.text));
+    fail(d, copse_error_new(COPSE_CODE_CANCELLED, "cancelled while connecting to %s",
+                            d->address.text));
     return;
   }
   if (d->peer && d->peer->users == 1 && d->peer->link && !d->peer->parent && !d->peer->child) {
+    d->over = true;
     copse__link_bye(d->peer->link, COPSE_CODE_NONE, NULL); /* leaves when it is over */
     return;
   }
@@ -264,8 +271,8 @@ static size_t read_token(copse *rt, uint8_t *token, size_t max) {
   return size;
 }
 
-copse_status copse_connect(copse *rt, copse_scope *scope, const char *address, const copse_ref *ref, copse_bytes token,
-                           copse_connect_cb done, void *arg) {
+copse_status copse_connect(copse *rt, copse_scope *scope, const char *address, const copse_ref *ref,
+                           copse_bytes token, copse_connect_cb done, void *arg) {
   copse__address parsed;
   copse_status status = COPSE_EADDRESS;
   uint8_t from_file[TOKEN_MAX];
@@ -286,7 +293,8 @@ copse_status copse_connect(copse *rt, copse_scope *scope, const char *address, c
     if (status) return status;
   }
   if (!known) {
-    if (parsed.kind != COPSE__ADDRESS_UNIX && parsed.kind != COPSE__ADDRESS_TCP) return COPSE_EADDRESS;
+    if (parsed.kind != COPSE__ADDRESS_UNIX && parsed.kind != COPSE__ADDRESS_TCP)
+      return COPSE_EADDRESS;
     if (parsed.kind == COPSE__ADDRESS_TCP && !parsed.loopback) return COPSE_EDENIED;
     if (!token.data && parsed.kind == COPSE__ADDRESS_TCP)
       token = (copse_bytes){from_file, read_token(rt, from_file, sizeof from_file)};

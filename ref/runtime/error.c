@@ -15,9 +15,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NESTING_MAX 16   /* levels of causes that are written and read; what lies deeper is left out */
-#define CAUSES_MAX 64    /* of one error that came from a peer */
-#define OBJECTS_MAX 1024 /* in all of one error that came from a peer: a map of 1 MiB could name 60 times as many */
+#define NESTING_MAX 8 /* levels of causes that are written and read; what lies deeper is left out */
+#define CAUSES_MAX 64 /* in all of one error that is written; of one array that is read */
+#define OBJECTS_MAX                                                                                \
+  1024 /* in all of one error that came from a peer: a map of 1 MiB could name 60 times as many */
 
 struct copse_error {
   unsigned refs; /* UINT_MAX: static */
@@ -86,10 +87,12 @@ static const char *put_text(uint8_t **at, copse_bytes bytes) {
 
 static copse_error *build(const parts *p) {
   size_t room = p->via_count < COPSE_VIA_MAX ? COPSE_VIA_MAX - p->via_count : 0;
-  size_t more = p->more_count < room ? p->more_count : room; /* the nearest to the origin are kept */
-  size_t refs = (p->via_count + more) * sizeof(copse_ref), causes = p->cause_count * sizeof(copse_error *);
-  size_t size = sizeof(copse_error) + causes + refs + p->data.size + p->code.size + p->type.size + p->message.size +
-                p->stack.size + 4;
+  size_t more =
+      p->more_count < room ? p->more_count : room; /* the nearest to the origin are kept */
+  size_t refs = (p->via_count + more) * sizeof(copse_ref),
+         causes = p->cause_count * sizeof(copse_error *);
+  size_t size = sizeof(copse_error) + causes + refs + p->data.size + p->code.size + p->type.size +
+                p->message.size + p->stack.size + 4;
   copse_error *error = malloc(size);
   if (!error) return &no_memory;
   memset(error, 0, sizeof *error);
@@ -141,18 +144,26 @@ copse_error *copse_error_make(const copse_error_info *info) {
   if (info->code && info->code[0]) {
     p.known = copse_code_of(info->code, strlen(info->code));
   } else {
-    if ((unsigned)p.known >= COPSE_CODE_COUNT || p.known == COPSE_CODE_NONE) p.known = COPSE_CODE_FAILED;
+    if ((unsigned)p.known >= COPSE_CODE_COUNT || p.known == COPSE_CODE_NONE)
+      p.known = COPSE_CODE_FAILED;
     p.code = text(copse_code_text(p.known));
   }
   if (p.via_count > COPSE_VIA_MAX) p.via_count = COPSE_VIA_MAX;
   return build(&p);
 }
 
-__attribute__((format(printf, 4, 0))) static copse_error *make_v(copse_code code, const copse_ref *actor, copse_bytes data, const char *format, va_list args) {
+__attribute__((format(printf, 4, 0))) static copse_error *make_v(copse_code code,
+                                                                 const copse_ref *actor,
+                                                                 copse_bytes data,
+                                                                 const char *format, va_list args) {
   char message[1024];
   int n = vsnprintf(message, sizeof message, format, args);
   if (n < 0) message[0] = 0;
-  parts p = {.known = code, .code = text(copse_code_text(code)), .message = text(message), .actor = actor, .data = data};
+  parts p = {.known = code,
+             .code = text(copse_code_text(code)),
+             .message = text(message),
+             .actor = actor,
+             .data = data};
   return build(&p);
 }
 
@@ -164,11 +175,33 @@ copse_error *copse_error_new(copse_code code, const char *format, ...) {
   return error;
 }
 
-copse_error *copse__error_at(copse_code code, const copse_ref *actor, copse_bytes data, const char *format, ...) {
+copse_error *copse__error_at(copse_code code, const copse_ref *actor, copse_bytes data,
+                             const char *format, ...) {
   va_list args;
   va_start(args, format);
   copse_error *error = make_v(code, actor, data, format, args);
   va_end(args);
+  return error;
+}
+
+copse_error *copse_cause_error(const copse_cause *cause) {
+  bool named = cause->by.name[0] != 0, expired = cause->origin == COPSE_ORIGIN_DEADLINE;
+  copse_buf data;
+  copse_buf_init(&data, 512, NULL);
+  copse_pack_map(&data, named ? 2 : 1);
+  copse_pack_cstr(&data, "origin");
+  copse_pack_cstr(&data, copse_origin_text(cause->origin));
+  if (named) {
+    copse_pack_cstr(&data, "by");
+    copse_pack_ref(&data, &cause->by, false);
+  }
+  copse_bytes bytes = copse_buf_status(&data) ? (copse_bytes){NULL, 0} : copse_buf_bytes(&data);
+  copse_error *error =
+      copse__error_at(expired ? COPSE_CODE_DEADLINE : COPSE_CODE_CANCELLED, named ? &cause->by : NULL, bytes,
+                      "%s by %s (%s)%s%s", expired ? "a deadline has passed, said" : "cancelled",
+                      named ? cause->by.name : "an actor", copse_origin_text(cause->origin),
+                      cause->message[0] ? ": " : "", cause->message);
+  copse_buf_deinit(&data);
   return error;
 }
 
@@ -195,7 +228,8 @@ copse_error *copse_status_error(copse_status status, const char *what) {
 
 bool copse__error_same(const copse_error *a, const copse_error *b) {
   if (a == b) return true;
-  return a->info.known == COPSE_CODE_DIED && b->info.known == COPSE_CODE_DIED && a->info.has_actor && b->info.has_actor &&
+  return a->info.known == COPSE_CODE_DIED && b->info.known == COPSE_CODE_DIED &&
+         a->info.has_actor && b->info.has_actor &&
          memcmp(a->info.actor.id, b->info.actor.id, sizeof a->info.actor.id) == 0;
 }
 
@@ -234,8 +268,7 @@ copse_error *copse__error_join(copse_error *const *errors, size_t count) {
     if (is_group(errors[i]))
       for (size_t k = 0; k < errors[i]->info.cause_count; k++)
         n = add(list, n, member_of(errors[i], errors[i]->info.causes[k]));
-    else
-      n = add(list, n, copse_error_ref(errors[i]));
+    else n = add(list, n, copse_error_ref(errors[i]));
   }
   copse_error *whole;
   if (n == 1) {
@@ -243,7 +276,11 @@ copse_error *copse__error_join(copse_error *const *errors, size_t count) {
   } else {
     char message[256];
     snprintf(message, sizeof message, "%zu errors; the first: %.200s", n, list[0]->info.message);
-    parts p = {.known = COPSE_CODE_GROUP, .code = text("group"), .message = text(message), .causes = list, .cause_count = n};
+    parts p = {.known = COPSE_CODE_GROUP,
+               .code = text("group"),
+               .message = text(message),
+               .causes = list,
+               .cause_count = n};
     whole = build(&p);
     if (whole == &no_memory) whole = copse_error_ref(list[0]);
   }
@@ -254,11 +291,13 @@ copse_error *copse__error_join(copse_error *const *errors, size_t count) {
 
 /* -------------------------------------------------------------------------------------- the map */
 
-static void encode(const copse_error_info *e, const copse_ref *self, bool cancelled, copse_buf *out, unsigned depth) {
+static void encode(const copse_error_info *e, const copse_ref *self, bool cancelled, copse_buf *out,
+                   unsigned depth, size_t *left) {
   const copse_ref *actor = e->has_actor ? &e->actor : self;
-  bool causes = e->cause_count && depth < NESTING_MAX;
-  bool has[] = {e->type[0] != 0, e->stack[0] != 0,  actor != NULL,
-                e->via_count != 0, causes, e->data.size != 0, e->cancelled || cancelled};
+  size_t causes = depth >= NESTING_MAX ? 0 : e->cause_count < *left ? e->cause_count : *left;
+  bool has[] = {e->type[0] != 0,          e->stack[0] != 0, actor != NULL,
+                e->via_count != 0,        causes != 0,      e->data.size != 0,
+                e->cancelled || cancelled};
   size_t keys = 2;
   for (size_t i = 0; i < sizeof has / sizeof *has; i++) keys += has[i];
   copse_pack_map(out, keys);
@@ -285,8 +324,10 @@ static void encode(const copse_error_info *e, const copse_ref *self, bool cancel
   }
   if (causes) {
     copse_pack_cstr(out, "causes");
-    copse_pack_array(out, e->cause_count);
-    for (size_t i = 0; i < e->cause_count; i++) encode(&e->causes[i]->info, self, false, out, depth + 1);
+    copse_pack_array(out, causes);
+    *left -= causes;
+    for (size_t i = 0; i < causes; i++)
+      encode(&e->causes[i]->info, self, false, out, depth + 1, left);
   }
   if (e->data.size) {
     copse_pack_cstr(out, "data");
@@ -298,11 +339,15 @@ static void encode(const copse_error_info *e, const copse_ref *self, bool cancel
   }
 }
 
-void copse__error_encode(const copse_error *error, const copse_ref *self, bool cancelled, copse_buf *out) {
-  encode(&error->info, self, cancelled, out, 0);
+void copse__error_encode(const copse_error *error, const copse_ref *self, bool cancelled,
+                         copse_buf *out) {
+  size_t left = CAUSES_MAX;
+  encode(&error->info, self, cancelled, out, 0, &left);
 }
 
-void copse_error_encode(const copse_error *error, copse_buf *out) { encode(&error->info, NULL, false, out, 0); }
+void copse_error_encode(const copse_error *error, copse_buf *out) {
+  copse__error_encode(error, NULL, false, out);
+}
 
 /* Reads an array of at most `max` references; what goes beyond is left out. NULL with *count 0 where memory is short. */
 static copse_ref *decode_via(copse_bytes value, size_t max, size_t *count, bool *bad) {
@@ -325,7 +370,8 @@ static copse_ref *decode_via(copse_bytes value, size_t max, size_t *count, bool 
 
 static copse_error *decode(copse_bytes map, const copse_ref *peer, unsigned depth, size_t *budget);
 
-static copse_error **decode_causes(copse_bytes value, unsigned depth, size_t *budget, size_t *count, bool *bad) {
+static copse_error **decode_causes(copse_bytes value, unsigned depth, size_t *budget, size_t *count,
+                                   bool *bad) {
   copse_reader reader;
   copse_token token;
   *count = 0;
@@ -344,10 +390,8 @@ static copse_error **decode_causes(copse_bytes value, unsigned depth, size_t *bu
       break;
     }
     causes[*count] = decode(one, NULL, depth + 1, budget);
-    if (causes[*count])
-      ++*count;
-    else
-      *bad = true;
+    if (causes[*count]) ++*count;
+    else *bad = true;
   }
   return causes;
 }
@@ -365,7 +409,8 @@ static copse_error *decode(copse_bytes map, const copse_ref *peer, unsigned dept
   if (copse_read(&reader, &token) || token.type != COPSE_MAP) return NULL;
   for (uint32_t pairs = token.count; pairs && !bad; pairs--) {
     copse_bytes value;
-    if (copse_read(&reader, &token) || token.type != COPSE_STR || copse_read_value(&reader, &value)) {
+    if (copse_read(&reader, &token) || token.type != COPSE_STR ||
+        copse_read_value(&reader, &value)) {
       bad = true;
       break;
     }
@@ -417,5 +462,7 @@ copse_error *copse_error_decode(copse_bytes map) {
 copse_error *copse__error_received(copse_bytes map, const copse_ref *peer) {
   size_t budget = OBJECTS_MAX;
   copse_error *error = decode(map, peer, 0, &budget);
-  return error ? error : copse__error_at(COPSE_CODE_FAILED, peer, (copse_bytes){NULL, 0}, "the peer sent a malformed error");
+  return error ? error
+               : copse__error_at(COPSE_CODE_FAILED, peer, (copse_bytes){NULL, 0},
+                                 "the peer sent a malformed error");
 }

@@ -31,7 +31,8 @@ static size_t hash(const char *target, size_t size) {
 
 static copse__export_entry **place(const copse *rt, const char *target, size_t size) {
   copse__export_entry **at = &rt->exports[hash(target, size) & (rt->export_slots - 1)];
-  while (*at && ((*at)->size != size || memcmp((*at)->target, target, size) != 0)) at = &(*at)->next;
+  while (*at && ((*at)->size != size || memcmp((*at)->target, target, size) != 0))
+    at = &(*at)->next;
   return at;
 }
 
@@ -53,7 +54,8 @@ static bool grow(copse *rt) {
   return true;
 }
 
-copse_status copse__export(copse *rt, const char *target, copse_handler handler, void *arg, unsigned from, unsigned flags) {
+copse_status copse__export(copse *rt, const char *target, copse_handler handler, void *arg,
+                           unsigned from, unsigned flags) {
   size_t size = target ? strlen(target) : 0;
   if (!size || size > COPSE_TARGET_MAX || !handler) return COPSE_EINVAL;
   if (rt->export_count >= rt->export_slots && !grow(rt)) return COPSE_ENOMEM;
@@ -74,12 +76,15 @@ copse_status copse__export(copse *rt, const char *target, copse_handler handler,
   return COPSE_OK;
 }
 
-copse_status copse_export(copse *rt, const char *target, copse_handler handler, void *arg, unsigned from, bool held) {
+copse_status copse_export(copse *rt, const char *target, copse_handler handler, void *arg,
+                          unsigned from, bool held) {
   if (!target || strncmp(target, "copse.", 6) == 0) return COPSE_EINVAL;
   return copse__export(rt, target, handler, arg, from, held ? COPSE__EXPORT_HELD : 0);
 }
 
-void copse_export_fallback(copse *rt, bool (*lookup)(copse_context *ctx, const char *target, copse_bytes args, void *arg),
+void copse_export_fallback(copse *rt,
+                           bool (*lookup)(copse_context *ctx, const char *target, copse_bytes args,
+                                          void *arg),
                            void *arg) {
   rt->fallback = lookup;
   rt->fallback_arg = arg;
@@ -133,7 +138,8 @@ void copse__export_dispatch(copse__link *link, const copse_event *event) {
     refuse(link, event->context, COPSE_CODE_DENIED, text);
     return;
   }
-  copse_context *ctx = copse__context_serve(link, event, entry && entry->flags & COPSE__EXPORT_HELD, outside);
+  copse_context *ctx =
+      copse__context_serve(link, event, entry && entry->flags & COPSE__EXPORT_HELD, outside);
   if (!ctx) return;
   if (entry) {
     entry->handler(ctx, event->open.args, entry->arg);

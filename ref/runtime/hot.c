@@ -35,7 +35,7 @@ static void on_tick(int signal) {
   struct timespec now;
   (void)signal;
   if (!rt || !rt->interrupt) return;
-  sig_atomic_t turns = rt->turns;
+  int turns = rt->turns;
   if (!rt->in_turn || turns != rt->seen_turns) {
     rt->seen_turns = turns;
     return;
@@ -74,7 +74,8 @@ void copse_set_interrupt(copse *rt, void (*interrupt)(void *arg), void *arg) {
     return;
   }
   if (timer_create(CLOCK_THREAD_CPUTIME_ID, &event, &rt->cpu_timer)) {
-    copse_log(rt, COPSE_LOG_WARN, "no CPU-time timer: %s; hot code will not be interrupted", strerror(errno));
+    copse_log(rt, COPSE_LOG_WARN, "no CPU-time timer: %s; hot code will not be interrupted",
+              strerror(errno));
     sigaction(SIGNAL, &before, NULL);
     hot = NULL;
     return;

@@ -15,7 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define WAIT_MS 1000      /* for the answers of children; theirs for their own is shorter */
+#define WAIT_MS 1000        /* for the answers of children; theirs for their own is shorter */
 #define WAIT_KEY "ref.wait" /* tells them: our own addition, which others ignore */
 #define VALUE_MAX (64u << 20)
 
@@ -43,7 +43,7 @@ static void unref(copse__info *info) {
   free(info);
 }
 
-/* --- the answer -------------------------------------------------------------------------------- */
+/* --- the answer ------------------------------------------------------------------------------- */
 
 static int64_t resident_bytes(void) {
   long total = 0, resident = 0;
@@ -65,12 +65,10 @@ static int64_t open_contexts(const copse *rt) {
 }
 
 static const char *own_state(const copse__process *process) {
-  static const char *const names[] = {[COPSE__LIFE_BOOTING] = "booting",
-                                      [COPSE__LIFE_WORKING] = "working",
-                                      [COPSE__LIFE_FINISHING] = "finishing",
-                                      [COPSE__LIFE_CANCELLED] = "cancelled",
-                                      [COPSE__LIFE_LEAVING] = "leaving",
-                                      [COPSE__LIFE_GONE] = "gone"};
+  static const char *const names[] = {
+      [COPSE__LIFE_BOOTING] = "booting",     [COPSE__LIFE_WORKING] = "working",
+      [COPSE__LIFE_FINISHING] = "finishing", [COPSE__LIFE_CANCELLED] = "cancelled",
+      [COPSE__LIFE_LEAVING] = "leaving",     [COPSE__LIFE_GONE] = "gone"};
   return names[process->life];
 }
 
@@ -114,22 +112,18 @@ static void answer(copse__info *info) {
   copse_pack_array(&out, info->count);
   for (size_t i = 0; i < info->count; i++) {
     const child_report *report = &info->reports[i];
-    if (report->value.size)
-      copse_pack_value(&out, copse_buf_bytes(&report->value));
-    else
-      pack_head(&out, 3, &report->ref, report->pid, state_of(rt, report));
+    if (report->value.size) copse_pack_value(&out, copse_buf_bytes(&report->value));
+    else pack_head(&out, 3, &report->ref, report->pid, state_of(rt, report));
   }
   copse_status status = copse_buf_status(&out);
-  if (status == COPSE_OK)
-    copse_return(ctx, copse_buf_bytes(&out));
-  else
-    copse_fail(ctx, copse_status_error(status, "copse.info"));
+  if (status == COPSE_OK) copse_return(ctx, copse_buf_bytes(&out));
+  else copse_fail(ctx, copse_status_error(status, "copse.info"));
   copse_buf_deinit(&out);
 }
 
 static void on_time(copse__timer *timer) { answer(copse__of(timer, copse__info, timer)); }
 
-/* --- the children's ---------------------------------------------------------------------------- */
+/* --- the children's --------------------------------------------------------------------------- */
 
 static child_report *report_of(copse__info *info, const copse_ref *ref) {
   for (size_t i = 0; i < info->count; i++)
@@ -145,11 +139,9 @@ static bool on_child_done(copse_context *ctx, const copse_outcome *outcome, void
   child->info_for = NULL;
   if (info->ctx) {
     child_report *report = report_of(info, &child->peer->ref);
-    if (report && outcome->kind == COPSE_RETURNED &&
-        copse_value_type(outcome->value) == COPSE_MAP)
+    if (report && outcome->kind == COPSE_RETURNED && copse_value_type(outcome->value) == COPSE_MAP)
       copse_buf_append(&report->value, outcome->value.data, outcome->value.size);
-    else if (report)
-      report->failed = true;
+    else if (report) report->failed = true;
     if (--info->waiting == 0) answer(info);
   }
   unref(info);
@@ -222,8 +214,7 @@ static void on_info(copse_context *ctx, copse_bytes args, void *arg) {
   copse_buf_deinit(&out);
   if (info->waiting)
     copse__timer_start(info->rt, &info->timer, copse__after(info->rt, wait), on_time);
-  else
-    answer(info);
+  else answer(info);
 }
 
 copse_status copse__info_init(copse *rt) {

@@ -61,7 +61,8 @@ typedef struct copse__timer {
 } copse__timer;
 
 /* `due` is absolute, on the clock of copse_now. Starting a running one moves it. */
-void copse__timer_start(copse *rt, copse__timer *timer, uint64_t due, void (*cb)(copse__timer *timer));
+void copse__timer_start(copse *rt, copse__timer *timer, uint64_t due,
+                        void (*cb)(copse__timer *timer));
 void copse__timer_stop(copse *rt, copse__timer *timer);
 /* now + ms, without overflow; ms < 0 is never. */
 uint64_t copse__after(copse *rt, int64_t ms);
@@ -86,7 +87,8 @@ typedef struct copse__poll {
 } copse__poll;
 
 /* COPSE_ENOMEM, COPSE_ESYSTEM (a descriptor that cannot be polled, such as a file). Makes the descriptor non-blocking. */
-copse_status copse__poll_start(copse *rt, copse__poll *poll, int fd, int events, void (*cb)(copse__poll *poll, int events));
+copse_status copse__poll_start(copse *rt, copse__poll *poll, int fd, int events,
+                               void (*cb)(copse__poll *poll, int events));
 /* Changes what is watched for; 0 pauses. */
 void copse__poll_events(copse__poll *poll, int events);
 /* Stops. The descriptor may be closed and the memory freed right after. Harmless when not started. */
@@ -107,36 +109,38 @@ void copse__bury(copse *rt, copse__grave *grave, void (*release)(copse__grave *g
 /* ------------------------------------------------------------------------------------------ error.c */
 
 /* Everything the library builds on behalf of `rt` bears its actor once it is sent. */
-void copse__error_encode(const copse_error *error, const copse_ref *self, bool cancelled, copse_buf *out);
+void copse__error_encode(const copse_error *error, const copse_ref *self, bool cancelled,
+                         copse_buf *out);
 /* Decodes what came from a peer and appends it to `via`; never NULL (malformed or short of memory: says so). */
 copse_error *copse__error_received(copse_bytes map, const copse_ref *peer);
 /* An error with one known code, `message`, and `data` (one encoded value, may be empty), raised at `actor` (NULL: here). */
-copse_error *copse__error_at(copse_code code, const copse_ref *actor, copse_bytes data, const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
+copse_error *copse__error_at(copse_code code, const copse_ref *actor, copse_bytes data,
+                             const char *format, ...) __attribute__((format(printf, 4, 5)));
 /* One error is itself (a new reference), several become a flat `group`. */
 copse_error *copse__error_join(copse_error *const *errors, size_t count);
 /* Whether both are `died` of the same actor, or the same object. */
 bool copse__error_same(const copse_error *a, const copse_error *b);
-/* Text of an encoded value cut to fit a C string; for logs. */
+/* The constant one for when memory is short. */
 copse_error *copse__error_no_memory(void);
 
 /* ------------------------------------------------------------------------------------------ scope.c */
 
 enum {
   COPSE__MEMBER_SERVICE = 1u,
-  COPSE__MEMBER_HEAP = 2u,         /* of copse_scope_join: freed when it leaves */
-  COPSE__MEMBER_CANCEL_DUE = 4u,   /* to be told in the turn */
+  COPSE__MEMBER_HEAP = 2u,       /* of copse_scope_join: freed when it leaves */
+  COPSE__MEMBER_CANCEL_DUE = 4u, /* to be told in the turn */
   COPSE__MEMBER_FINISH_DUE = 8u,
-  COPSE__MEMBER_CANCELLED = 16u,   /* told, or due */
+  COPSE__MEMBER_CANCELLED = 16u, /* told, or due */
   COPSE__MEMBER_FINISHED = 32u,
 };
 
 struct copse_member {
-  copse__list link; /* in scope->members */
-  copse__list due;  /* in rt->members_due */
+  copse__list link;   /* in scope->members */
+  copse__list due;    /* in rt->members_due */
   copse_scope *scope; /* NULL: in none */
   copse_member_cbs cbs;
-  void (*cancel_now)(copse_member *member); /* internal: at once, possibly inside copse_pump; no user code */
+  void (*cancel_now)(
+      copse_member *member); /* internal: at once, possibly inside copse_pump; no user code */
   void *arg;
   unsigned flags;
   copse__grave grave;
@@ -150,25 +154,25 @@ typedef struct copse__cause {
 
 struct copse_scope {
   copse *rt;
-  copse_scope *parent;   /* NULL: the root scope */
-  copse_member member;   /* in the parent */
+  copse_scope *parent; /* NULL: the root scope */
+  copse_member member; /* in the parent */
   copse__list members;
   size_t count, services; /* of `members` */
   copse__list ended_link; /* in rt->scopes_ended */
   bool sealed, ended, cancelled, finishing;
-  bool failed;           /* it was its own error that cancelled it */
-  bool expired;          /* its own explicit deadline came: ends with the error `deadline` */
-  bool given;            /* its deadline was given by the opener of `context` (not an error here) */
-  copse__cause *cause;   /* while cancelled, or coming through a shield */
-  uint64_t grace_end;    /* while cancelled: when patience ends; COPSE__NEVER before */
-  uint64_t deadline;     /* COPSE__NEVER: none */
+  bool failed;         /* it was its own error that cancelled it */
+  bool expired;        /* its own explicit deadline came: ends with the error `deadline` */
+  bool given;          /* its deadline was given by the opener of `context` (not an error here) */
+  copse__cause *cause; /* while cancelled, or coming through a shield */
+  uint64_t grace_end;  /* while cancelled: when patience ends; COPSE__NEVER before */
+  uint64_t deadline;   /* COPSE__NEVER: none */
   copse__timer deadline_timer;
-  int64_t shield_ms;     /* -1: none */
+  int64_t shield_ms; /* -1: none */
   copse__timer shield_timer;
-  copse_error **errors;  /* `slot` while one is enough: the first error is never lost */
+  copse_error **errors; /* `slot` while one is enough: the first error is never lost */
   copse_error *slot;
   size_t error_count, error_capacity;
-  bool errors_lost;      /* memory was short for a further one */
+  bool errors_lost; /* memory was short for a further one */
   copse_scope_done_cb done;
   void *arg;
   copse_context *context; /* the callee's context whose scope this is, or NULL */
@@ -177,8 +181,8 @@ struct copse_scope {
 };
 
 /* copse_scope_new, with the callbacks that its membership in the parent has (`finish` set: a service). */
-copse_scope *copse__scope_new(copse *rt, copse_scope *parent, const copse_scope_options *options, copse_scope_done_cb done,
-                              void *arg, const copse_member_cbs *cbs);
+copse_scope *copse__scope_new(copse *rt, copse_scope *parent, const copse_scope_options *options,
+                              copse_scope_done_cb done, void *arg, const copse_member_cbs *cbs);
 /* Joins with the caller's memory (zeroed before; to be buried, not freed, after it left); cbs as in copse_scope_join; cancel_now may be NULL. False when the scope has ended. If the
  * scope is cancelled already, cancel_now is called before this returns. */
 bool copse__member_join(copse_scope *scope, copse_member *member, const copse_member_cbs *cbs,
@@ -226,7 +230,7 @@ typedef struct copse__link_hooks {
 } copse__link_hooks;
 
 typedef struct copse__link_options {
-  int rfd, wfd;          /* may be one; taken over, also on failure (they are closed) */
+  int rfd, wfd; /* may be one; taken over, also on failure (they are closed) */
   bool connector;
   bool owned;            /* see hooks.lost */
   unsigned from;         /* COPSE_FROM_*: what the peer is to exports */
@@ -251,27 +255,28 @@ struct copse__link {
   copse__list deferred;     /* events that copse_pump took in: told in the turn */
   copse_peer *peer;         /* NULL until known; holds a reference */
   bool connector, owned;
-  bool readable;    /* the descriptor may have something */
-  bool writing;     /* a write was cut short: writability is asked for */
-  bool eof;         /* the peer's side is at its end */
-  bool deaf;        /* writing failed: nobody listens any more */
-  bool shut;        /* our side was ended */
-  bool quiet;       /* silent for three heartbeats */
+  bool readable;   /* the descriptor may have something */
+  bool writing;    /* a write was cut short: writability is asked for */
+  bool eof;        /* the peer's side is at its end */
+  bool pumped_out; /* copse_pump has met its end, which is told in the turn */
+  bool deaf;       /* writing failed: nobody listens any more */
+  bool shut;       /* our side was ended */
+  bool quiet;      /* silent for three heartbeats */
   bool lost_told, graceful;
-  bool greeting;    /* accepted, and no HELLO yet: counted in rt->greeting */
+  bool greeting;           /* accepted, and no HELLO yet: counted in rt->greeting */
   bool peer_bye, bye_said; /* the peer said BYE; we did */
   unsigned from;
   uint32_t heartbeat_ms, peer_heartbeat_ms;
   uint64_t last_in;              /* when */
   uint64_t last_out, ticked_out; /* writes; and what they were when the heart last beat */
-  copse__timer timer;      /* the handshake's, then the closing's */
+  copse__timer timer;            /* the handshake's, then the closing's */
   copse__timer heart;
-  copse_error *why;        /* why it ended */
-  copse_code code;         /* of the BYE that ended it, ours or the peer's */
+  copse_error *why; /* why it ended */
+  copse_code code;  /* of the BYE that ended it, ours or the peer's */
   copse_job lost_job;
   const copse__link_hooks *hooks;
   void *owner;
-  uint8_t first[64];       /* the first bytes that came, to be quoted when they are no HELLO */
+  uint8_t first[64]; /* the first bytes that came, to be quoted when they are no HELLO */
   size_t first_size;
   unsigned refs;
   copse__grave grave;
@@ -307,7 +312,8 @@ void copse__link_run(copse__link *link);
 void copse__link_pump(copse__link *link);
 /* defer.c: keeps an event (false: no memory); tells at most `max`, and says how many; forgets them. */
 bool copse__deferred_keep(copse__link *link, const copse_event *event);
-int copse__deferred_tell(copse__link *link, int max, void (*tell)(copse__link *link, copse_event *event));
+int copse__deferred_tell(copse__link *link, int max,
+                         void (*tell)(copse__link *link, copse_event *event));
 void copse__deferred_drop(copse__link *link);
 /* core.c: a link is gone: is anybody waiting for the last one? */
 void copse__links_check(copse *rt);
@@ -318,14 +324,14 @@ struct copse_peer {
   copse *rt;
   copse__list all; /* in rt->peers */
   copse_ref ref;
-  bool known;        /* ref.id is who it must be or has said it is */
-  bool hold;         /* opens wait */
+  bool known; /* ref.id is who it must be or has said it is */
+  bool hold;  /* opens wait */
   bool parent;
   copse__link *link; /* NULL: none (yet, any more) */
   copse_child *child;
   copse_peer_state state;
-  copse__list held;  /* contexts that wait */
-  char *address;     /* where it was dialled, to share links */
+  copse__list held;     /* contexts that wait */
+  char *address;        /* where it was dialled, to share links */
   unsigned users;       /* services that keep a dialled link */
   copse__list services; /* they themselves (dial.c) */
   unsigned refs;
@@ -356,40 +362,52 @@ struct copse_context {
   copse__link *link; /* holds a reference; NULL: held back, or lost */
   copse_peer *peer;
   uint64_t id;
-  copse__list all;   /* in link->contexts or peer->held */
-  copse__list due;   /* in rt->contexts_due: cancelled before it was sent */
+  copse__list all; /* in link->contexts or peer->held */
+  copse__list due; /* in rt->contexts_due: cancelled before it was sent */
   copse_scope *scope;
-  copse_member member; /* opener: in the scope it was opened in; callee: the handler, in its own scope */
+  copse_member
+      member; /* opener: in the scope it was opened in; callee: the handler, in its own scope */
   copse_context_cbs cbs;
   void *data;
   copse_credit window, granted, consumed;
-  bool opener, over;   /* over: no terminal is to come or go any more */
-  bool reads, sends;   /* the peer reads items, the peer sends items */
+  bool opener, over; /* over: no terminal is to come or go any more */
+  bool reads, sends; /* the peer reads items, the peer sends items */
   bool cancel_asked; /* opener: somebody here wants it cancelled */
   bool expired;      /* opener: its own deadline came */
   bool deadline_own; /* opener: `deadline` was given to it and is no later than its scope's */
   bool is_held;      /* callee: of a `held` export */
-  bool said, said_cancelled; /* callee: the handler is done */
+  bool said, said_cancelled;           /* callee: the handler is done */
   bool held_end, held_stop, held_wait; /* said while held back */
   unsigned from;
   copse__cause *cancel_cause;
-  copse__timer timer;  /* the deadline, after CANCEL the grace */
+  copse__timer timer; /* the deadline, after CANCEL the grace */
   uint64_t deadline, grace_end;
-  copse_buf value;     /* callee: what it returned */
+  copse_buf value; /* callee: what it returned */
   char traceparent[64];
   uint8_t *meta;
   size_t meta_size;
   copse__held *held;
-  unsigned refs;       /* deferred events that point here */
+  unsigned refs; /* deferred events that point here */
   copse__grave grave;
 };
 
 enum { COPSE__OPEN_PAST_HOLD = 1u };
 /* copse_open; `scope` may be NULL: then nobody waits for it, nothing cancels it and its failure goes to cbs.done alone. */
-copse_status copse__open(copse_peer *peer, copse_scope *scope, const copse_open_options *options, unsigned flags,
-                         copse_context **ctx);
+copse_status copse__open(copse_peer *peer, copse_scope *scope, const copse_open_options *options,
+                         unsigned flags, copse_context **ctx);
 /* Cancels an opener's context with a cause that came from elsewhere (a child's copse.actor, which is in no scope). */
 void copse__context_cancel(copse_context *ctx, const copse_cause *cause, int64_t grace_ms);
+/* context.c: a new one with a reference to its peer; ties it to a link and an id; unties; gives it up. */
+copse_context *copse__context_make(copse *rt, copse_peer *peer);
+void copse__context_attach(copse_context *ctx, copse__link *link, uint64_t id);
+void copse__context_detach(copse_context *ctx);
+void copse__context_retire(copse_context *ctx);
+copse_credit copse__credit_sane(copse_credit window);
+/* open.c: the outcome is told, and what nobody took care of goes to the scope. `asked`: somebody here wanted the
+ * cancellation. */
+void copse__context_conclude(copse_context *ctx, const copse_outcome *outcome, bool asked);
+void copse__context_failed(copse_context *ctx, copse_error *error);
+void copse__context_cancelled(copse_context *ctx, const copse_cause *cause, bool ran, bool asked);
 /* An event of the engine, told in the turn. */
 void copse__context_event(copse__link *link, copse_event *event);
 /* What of an event must not wait for the turn: cancellation. */
@@ -399,7 +417,8 @@ void copse__context_lost(copse_context *ctx, copse_error *error);
 /* The turn: outcomes that came about without the engine. */
 void copse__contexts_run(copse *rt, bool *any);
 /* The complete OPEN of a peer as a context: NULL when it could not be made (it has been refused then). */
-copse_context *copse__context_serve(copse__link *link, const copse_event *event, bool is_held, bool outside);
+copse_context *copse__context_serve(copse__link *link, const copse_event *event, bool is_held,
+                                    bool outside);
 copse_context *copse__context_ref(copse_context *ctx);
 void copse__context_unref(copse_context *ctx);
 /* Sends an OPEN that was held back. */
@@ -412,28 +431,35 @@ void copse__held_end(copse *rt);
 /* ----------------------------------------------------------------------------------------- export.c */
 
 enum {
-  COPSE__EXPORT_HELD = 1u,  /* END of the actor ends its contexts with RETURN nil */
-  COPSE__EXPORT_ACTOR = 2u, /* copse.actor: taken in every phase, and its scope is not below rt->served: the actor is below *it* */
+  COPSE__EXPORT_HELD = 1u, /* END of the actor ends its contexts with RETURN nil */
+  COPSE__EXPORT_ACTOR =
+      2u, /* copse.actor: taken in every phase, and its scope is not below rt->served: the actor is below *it* */
 };
-copse_status copse__export(copse *rt, const char *target, copse_handler handler, void *arg, unsigned from, unsigned flags);
+copse_status copse__export(copse *rt, const char *target, copse_handler handler, void *arg,
+                           unsigned from, unsigned flags);
 /* The complete OPEN of a peer: finds the handler and calls it, or refuses. */
 void copse__export_dispatch(copse__link *link, const copse_event *event);
 void copse__exports_deinit(copse *rt);
 
 /* ---------------------------------------------------------------------------------------- address.c */
 
-typedef enum copse__address_kind { COPSE__ADDRESS_UNIX, COPSE__ADDRESS_TCP, COPSE__ADDRESS_FD, COPSE__ADDRESS_STDIO } copse__address_kind;
+typedef enum copse__address_kind {
+  COPSE__ADDRESS_UNIX,
+  COPSE__ADDRESS_TCP,
+  COPSE__ADDRESS_FD,
+  COPSE__ADDRESS_STDIO
+} copse__address_kind;
 typedef struct copse__address {
   copse__address_kind kind;
   char text[COPSE_ADDRESS_MAX + 1];
-  char path[108];   /* unix */
-  int rfd, wfd;     /* fd, stdio */
-  union {           /* unix, tcp: ready for bind and connect */
+  char path[108]; /* unix */
+  int rfd, wfd;   /* fd, stdio */
+  union {         /* unix, tcp: ready for bind and connect */
     struct sockaddr any;
     struct sockaddr_storage storage;
   } sock;
   socklen_t sock_size;
-  bool loopback;    /* tcp */
+  bool loopback; /* tcp */
 } copse__address;
 
 /* Reads "unix:PATH", "tcp:HOST:PORT" (numbers, [v6] or localhost), "fd:N", "fd:R,W", "stdio:". COPSE_EADDRESS with *why (constant). */
@@ -445,13 +471,15 @@ copse_status copse__address_of(int fd, copse__address *address);
 
 /* copse_listen, giving the listener (may be NULL). `token` empty: none is demanded (unix only). rt->claim is asked first at the HELLO of
  * each accepted link, and may take it over (a child that dials its parent): binding a peer, setting hooks of its own, returning true. */
-copse_status copse__listen(copse *rt, const char *address, copse_bytes token, copse__listener **listener, char **why);
+copse_status copse__listen(copse *rt, const char *address, copse_bytes token,
+                           copse__listener **listener, char **why);
 /* Stops accepting and removes a socket file. Links that came of it stay. */
 void copse__listener_free(copse__listener *listener);
 void copse__listeners_close(copse *rt);
 /* The actual address (with the port that was assigned). */
 const char *copse__listener_address(const copse__listener *listener);
-bool copse__equal_secret(const void *a, size_t a_size, const void *b, size_t b_size); /* in constant time of b_size */
+bool copse__equal_secret(const void *a, size_t a_size, const void *b,
+                         size_t b_size); /* in constant time of b_size */
 /* When the runtime is freed: forgets connections and attempts. */
 void copse__dials_drop(copse *rt);
 /* Adds to / removes from rt->self's addresses. */
@@ -482,26 +510,32 @@ struct copse {
   uv_idle_t idle;
   uv_async_t async;
   uv_timer_t timer;
-  unsigned handles;         /* of libuv, not yet closed */
-  copse__timer *timers[2];  /* heaps: [1] of those that copse_pump may run */
-  uint64_t armed;           /* when the libuv timer will fire */
+  unsigned handles;        /* of libuv, not yet closed */
+  copse__timer *timers[2]; /* heaps: [1] of those that copse_pump may run */
+  uint64_t armed;          /* when the libuv timer will fire */
   copse__list polls_due, links_active, links_dirty, members_due, contexts_due, scopes_ended, graves;
-  copse_job jobs;           /* head of the posted ones */
-  volatile sig_atomic_t turns;
+  copse_job jobs;   /* head of the posted ones */
+  atomic_int turns; /* read by the watchdog's thread and in a signal handler */
   /* links and peers */
   copse__list links, peers, listeners, dials;
-  size_t greeting;          /* accepted links without HELLO */
+  size_t greeting; /* accepted links without HELLO */
   bool closing;
   void (*closed_cb)(copse *rt);
   copse_job closed_job;
-  bool (*claim)(copse__link *link, const copse_event *event); /* asked at the HELLO of an accepted link: a child that dials its parent */
-  copse_event event;        /* the one being told */
+  bool (*claim)(
+      copse__link *link,
+      const copse_event
+          *event);   /* asked at the HELLO of an accepted link: a child that dials its parent */
+  copse_event event; /* the one being told */
   /* scopes and contexts */
-  copse_scope *root;        /* the actor's own; NULL once it has ended, like the next */
-  copse_scope *served;      /* parent of all that is served; a service of `root` */
+  copse_scope *root;   /* the actor's own; NULL once it has ended, like the next */
+  copse_scope *served; /* parent of all that is served; a service of `root` */
   void (*on_root_ended)(copse *rt, copse_error *error, bool cancelled); /* in the turn */
-  void (*on_pump)(copse *rt); /* in copse_pump: what must be heard in the middle of user code (signals). NULL: nothing */
-  void (*on_served_finish)(copse *rt);                                  /* only services are left in `root`. NULL: copse__serve_end */
+  void (*on_pump)(
+      copse *
+          rt); /* in copse_pump: what must be heard in the middle of user code (signals). NULL: nothing */
+  void (*on_served_finish)(
+      copse *rt); /* only services are left in `root`. NULL: copse__serve_end */
   copse__phase phase;
   copse__export_entry **exports;
   size_t export_slots, export_count;
@@ -513,10 +547,10 @@ struct copse {
   copse_rungs rungs;
   copse_log_level log_level;
   char *token_file;
-  copse_peer *parent;       /* holds a reference; NULL in a root */
+  copse_peer *parent; /* holds a reference; NULL in a root */
   void *data;
   int exit_status;
-  copse_error *result;      /* what ended the root scope */
+  copse_error *result; /* what ended the root scope */
   bool result_cancelled;
   /* hot.c */
   void (*interrupt)(void *arg);
@@ -531,7 +565,8 @@ struct copse {
 };
 
 /* core.c: everything above without processes. `id` NULL: random. COPSE_ENOMEM, COPSE_ESYSTEM, COPSE_EINVAL. */
-copse_status copse__core_new(copse **rt, const copse_config *config, const uint8_t *id, const char *name);
+copse_status copse__core_new(copse **rt, const copse_config *config, const uint8_t *id,
+                             const char *name);
 void copse__core_free(copse *rt);
 /* No more contexts are served: new ones are refused (`closing`), the served scope is sealed. */
 void copse__serve_end(copse *rt);
@@ -547,7 +582,8 @@ void copse__loop_run(copse *rt);
  * runtime directory, exports of copse.*; listens on config->listen. On failure sets *why and returns. Must be undone by copse__process_deinit, also after failure. */
 copse_status copse__process_init(copse *rt, const copse_config *config, char **why);
 /* What it says of itself before the core is made: id (16 bytes) and name from COPSE_ACTOR; false: a root. COPSE_EADDRESS when malformed. */
-copse_status copse__process_identity(const copse_config *config, bool *is_child, uint8_t id[16], char name[COPSE_NAME_MAX + 1], char **why);
+copse_status copse__process_identity(const copse_config *config, bool *is_child, uint8_t id[16],
+                                     char name[COPSE_NAME_MAX + 1], char **why);
 /* copse_run began: a root posts main, a child keeps it for copse.actor. */
 void copse__process_run(copse *rt, copse_main_cb main, void *arg);
 void copse__process_deinit(copse *rt);

@@ -9,8 +9,8 @@
 
 /* The rungs, lowest first. X(name, signal that is sent on it, how long we wait on it) */
 #define COPSE__RUNGS(X)                                                                            \
-  X(GROUND, 0, COPSE__WAIT_NONE)   /* not begun */                                                 \
-  X(ASKED, 0, COPSE__WAIT_GRACE)   /* CANCEL or END was sent: it is to go by itself */             \
+  X(GROUND, 0, COPSE__WAIT_NONE) /* not begun */                                                   \
+  X(ASKED, 0, COPSE__WAIT_GRACE) /* CANCEL or END was sent: it is to go by itself */               \
   X(TERMED, SIGTERM, COPSE__WAIT_TERM)                                                             \
   X(KILLED, SIGKILL, COPSE__WAIT_EXIT) /* nothing left to do but to wait for its exit */
 
@@ -31,8 +31,9 @@ typedef struct copse__ladder {
 
 void copse__ladder_init(copse *rt, copse__ladder *ladder, uint32_t term_ms,
                         void (*send)(copse__ladder *ladder, int signal));
-/* Climbs to `rung` at once, or stays where it is higher already. On the rung ASKED, where the child
- * goes by itself, the next one follows after `grace_ms`; asking again can only shorten what is left of it. */
+/* Climbs to `rung` at once, or stays where it is higher already. On the rung ASKED, where the
+ * child goes by itself, the next one follows after `grace_ms`; asking again can only shorten
+ * what is left of it. */
 void copse__ladder_climb(copse__ladder *ladder, copse__rung rung, uint64_t grace_ms);
 /* The child is gone: no more rungs. What was sent is remembered. */
 void copse__ladder_stop(copse__ladder *ladder);

@@ -2,14 +2,15 @@
  *
  * launch.c: the parent's half of the spawn contract, up to the moment the program runs.
  *
- * A child learns three things from its environment: where its link is, who it is, and, where it has
- * to dial, the token that proves it. Everything else it is told over the link. What it inherits
- * besides is its standard input, which is empty, standard output, which is ours, and standard error
- * output, a pipe to us.
+ * A child learns three things from its environment: where its link is, who it is, and, where it
+ * has to dial, the token that proves it. Everything else it is told over the link. What it
+ * inherits besides is its standard input, which is empty, standard output, which is ours, and
+ * standard error output, a pipe to us.
  *
  * The child's end of the link is the only descriptor of ours that it gets. A parent's end that
- * leaked into some other child would keep the link open when we die, and this child would never learn
- * of it; so every descriptor here is born close-on-exec, and the spawner closes what is left.
+ * leaked into some other child would keep the link open when we die, and this child would never
+ * learn of it; so every descriptor here is born close-on-exec, and the spawner closes what is
+ * left.
  */
 #include "runtime/process.h"
 
@@ -27,7 +28,7 @@ extern char **environ;
 
 #define PID_WIDTH 10
 
-/* --- the environment --------------------------------------------------------------------------- */
+/* --- the environment -------------------------------------------------------------------------- */
 
 typedef struct environment {
   char **list;
@@ -102,8 +103,7 @@ static copse_status make_environment(environment *env, const copse_child *child,
   if (!env->list) return COPSE_ENOMEM;
   env->count = 0;
   for (char **e = environ; e && *e; e++)
-    if (!is_listed(*e, wanted) && !is_listed(*e, own) &&
-        !same_variable(COPSE__ENV_TOKEN "=", *e))
+    if (!is_listed(*e, wanted) && !is_listed(*e, own) && !same_variable(COPSE__ENV_TOKEN "=", *e))
       env->list[env->count++] = *e;
   for (const char *const *e = wanted; e && *e; e++)
     if (!is_listed(*e, own)) env->list[env->count++] = (char *)(uintptr_t)*e;
@@ -112,12 +112,13 @@ static copse_status make_environment(environment *env, const copse_child *child,
   return COPSE_OK;
 }
 
-/* --- the link ---------------------------------------------------------------------------------- */
+/* --- the link --------------------------------------------------------------------------------- */
 
 typedef enum link_kind { LINK_FD, LINK_STDIO, LINK_UNIX, LINK_UNKNOWN } link_kind;
 
 static link_kind kind_of(const char *text) {
-  static const char *const names[] = {[LINK_FD] = "fd", [LINK_STDIO] = "stdio", [LINK_UNIX] = "unix"};
+  static const char *const names[] = {
+      [LINK_FD] = "fd", [LINK_STDIO] = "stdio", [LINK_UNIX] = "unix"};
   if (!text) return LINK_FD;
   for (int i = 0; i < LINK_UNKNOWN; i++)
     if (strcmp(text, names[i]) == 0) return (link_kind)i;
@@ -125,9 +126,9 @@ static link_kind kind_of(const char *text) {
 }
 
 static copse_status failed(copse_child *child, const char *what) {
-  child->error = copse__error_at(COPSE_CODE_SPAWN_FAILED, &child->peer->ref, (copse_bytes){NULL, 0},
-                                 "%s \"%s\" %s: %s", "the command", child->command, what,
-                                 strerror(errno));
+  child->error =
+      copse__error_at(COPSE_CODE_SPAWN_FAILED, &child->peer->ref, (copse_bytes){NULL, 0},
+                      "%s \"%s\" %s: %s", "the command", child->command, what, strerror(errno));
   return errno == ENOMEM ? COPSE_ENOMEM : COPSE_ESYSTEM;
 }
 
@@ -143,7 +144,8 @@ static copse_status make_link(copse_child *child, int fd, const copse__link_hook
                                  .wfd = fd,
                                  .owned = true,
                                  .from = COPSE_FROM_CHILD,
-                                 .hello_ms = -1, /* the boot deadline is tighter or wider, as configured */
+                                 .hello_ms =
+                                     -1, /* the boot deadline is tighter or wider, as configured */
                                  .peer = child->peer,
                                  .hooks = hooks,
                                  .owner = child};
@@ -153,7 +155,7 @@ static copse_status make_link(copse_child *child, int fd, const copse__link_hook
   return status;
 }
 
-/* --- the two together -------------------------------------------------------------------------- */
+/* --- the two together ------------------------------------------------------------------------- */
 
 static copse_status spawn(copse_child *child, const copse_spawn_options *options,
                           const environment *env, const int fds[COPSE__SPAWN_FDS],

@@ -121,7 +121,8 @@ void copse__link_flush(copse__link *link) {
       iov[i].iov_len = CHUNK(views[i].size);
       if (iov[i].iov_len < views[i].size) count = i + 1;
     }
-    ssize_t n = count == 1 ? write(link->wfd, iov[0].iov_base, iov[0].iov_len) : writev(link->wfd, iov, (int)count);
+    ssize_t n = count == 1 ? write(link->wfd, iov[0].iov_base, iov[0].iov_len)
+                           : writev(link->wfd, iov, (int)count);
     if (n < 0) {
       if (errno == EINTR) continue;
       if (errno == EAGAIN) {
@@ -131,7 +132,8 @@ void copse__link_flush(copse__link *link) {
         }
         return;
       }
-      link->deaf = true; /* whoever does not listen may still have said something: EOF tells the end */
+      link->deaf =
+          true; /* whoever does not listen may still have said something: EOF tells the end */
       link->writing = false;
       watch(link);
       finish_output(link);
@@ -183,8 +185,7 @@ static void on_bound(copse__timer *timer) {
   copse_wire_get_info(link->wire, &info);
   if (!link->why && (info.opened || info.serving) && !link->rt->closing)
     copse__timer_start(link->rt, &link->timer, copse__after(link->rt, COPSE__CLOSE_MS), on_bound);
-  else
-    copse__link_abort(link, COPSE_CODE_TIMEOUT, "no BYE in time");
+  else copse__link_abort(link, COPSE_CODE_TIMEOUT, "no BYE in time");
 }
 
 static void opened(copse__link *link);
@@ -194,7 +195,8 @@ static void hello(copse__link *link, const copse_event *event) {
   const char *why = "refused";
   copse_peer *peer = link->peer;
   link->peer_heartbeat_ms = event->hello.heartbeat_ms;
-  if (peer && peer->known && memcmp(peer->ref.id, event->hello.actor.id, sizeof peer->ref.id) != 0) {
+  if (peer && peer->known &&
+      memcmp(peer->ref.id, event->hello.actor.id, sizeof peer->ref.id) != 0) {
     copse__link_bye(link, COPSE_CODE_WRONG_ACTOR, "another actor was expected here");
     return;
   }
@@ -232,19 +234,23 @@ static void on_heart(copse__timer *timer) {
   uint64_t now = copse_now(rt);
   if (link->state != COPSE__LINK_OPEN) return;
   /* Our promise: twice per interval we look whether something was said since the last time. */
-  if (link->heartbeat_ms && link->ticked_out == link->last_out && copse_wire_pong(link->wire) == COPSE_OK)
+  if (link->heartbeat_ms && link->ticked_out == link->last_out &&
+      copse_wire_pong(link->wire) == COPSE_OK)
     copse__link_flush(link);
   link->ticked_out = link->last_out;
   /* The peer's. Input that waits in the descriptor counts: it may be us who slept. */
-  if (link->peer_heartbeat_ms && now - link->last_in >= 3ull * link->peer_heartbeat_ms && !link->quiet) {
+  if (link->peer_heartbeat_ms && now - link->last_in >= 3ull * link->peer_heartbeat_ms &&
+      !link->quiet) {
     struct pollfd waiting = {.fd = link->rfd, .events = POLLIN};
     if (!link->readable && poll(&waiting, 1, 0) == 0) {
       copse_peer_state state = COPSE_PEER_UNRESPONSIVE;
       if (link->hooks && link->hooks->silent) state = link->hooks->silent(link);
       link->quiet = true;
       if (link->peer) link->peer->state = state;
-      copse_log(rt, COPSE_LOG_WARN, "%s is %s: nothing heard for %llu ms", link->peer ? link->peer->ref.name : "a peer",
-                state == COPSE_PEER_SUSPENDED ? "suspended" : "unresponsive", (unsigned long long)(now - link->last_in));
+      copse_log(rt, COPSE_LOG_WARN, "%s is %s: nothing heard for %llu ms",
+                link->peer ? link->peer->ref.name : "a peer",
+                state == COPSE_PEER_SUSPENDED ? "suspended" : "unresponsive",
+                (unsigned long long)(now - link->last_in));
     }
   }
   start_heart(link);
@@ -252,7 +258,8 @@ static void on_heart(copse__timer *timer) {
 
 static void start_heart(copse__link *link) {
   uint32_t every = link->peer_heartbeat_ms;
-  if (link->heartbeat_ms && (!every || link->heartbeat_ms / 2 < every)) every = link->heartbeat_ms / 2;
+  if (link->heartbeat_ms && (!every || link->heartbeat_ms / 2 < every))
+    every = link->heartbeat_ms / 2;
   if (every) copse__timer_start(link->rt, &link->heart, copse__after(link->rt, every), on_heart);
 }
 
@@ -271,22 +278,20 @@ static void opened(copse__link *link) {
 static void link_event(copse__link *link, copse_event *event) {
   char text[320];
   switch ((int)event->type) {
-  case COPSE_EV_HELLO:
-    hello(link, event);
-    break;
-  case COPSE_EV_PONG:
-    copse__peer_pong(link, event->value);
-    break;
+  case COPSE_EV_HELLO: hello(link, event); break;
+  case COPSE_EV_PONG: copse__peer_pong(link, event->value); break;
   case COPSE_EV_BYE:
-    copse_log(link->rt, COPSE_LOG_DEBUG, "%s says BYE %.*s %.*s", link->peer ? link->peer->ref.name : "a peer",
-              (int)event->bye.code.size, (const char *)event->bye.code.data, (int)event->bye.message.size,
+    copse_log(link->rt, COPSE_LOG_DEBUG, "%s says BYE %.*s %.*s",
+              link->peer ? link->peer->ref.name : "a peer", (int)event->bye.code.size,
+              (const char *)event->bye.code.data, (int)event->bye.message.size,
               (const char *)event->bye.message.data);
     link->peer_bye = true;
     if (event->bye.code.size != 4 || memcmp(event->bye.code.data, "none", 4) != 0) {
       copse_code code = copse_code_of((const char *)event->bye.code.data, event->bye.code.size);
       snprintf(text, sizeof text, "the peer ended the link: %.*s%s%.*s",
-               event->bye.code.size > 40 ? 40 : (int)event->bye.code.size, (const char *)event->bye.code.data,
-               event->bye.message.size ? ": " : "", event->bye.message.size > 250 ? 250 : (int)event->bye.message.size,
+               event->bye.code.size > 40 ? 40 : (int)event->bye.code.size,
+               (const char *)event->bye.code.data, event->bye.message.size ? ": " : "",
+               event->bye.message.size > 250 ? 250 : (int)event->bye.message.size,
                (const char *)event->bye.message.data);
       link->code = code;
       if (!link->why) link->why = copse_error_new(COPSE_CODE_LINK_LOST, "%s", text);
@@ -294,17 +299,15 @@ static void link_event(copse__link *link, copse_event *event) {
     copse__link_dirty(link); /* the engine has answered */
     break;
   case COPSE_EV_VIOLATION:
-    snprintf(text, sizeof text, "%s broke the protocol: %s: %s (context %llu)", link->peer ? link->peer->ref.name : "the peer",
-             copse_code_text(event->violation.code), event->violation.why, (unsigned long long)event->violation.context);
+    snprintf(text, sizeof text, "%s broke the protocol: %s: %s (context %llu)",
+             link->peer ? link->peer->ref.name : "the peer", copse_code_text(event->violation.code),
+             event->violation.why, (unsigned long long)event->violation.context);
     copse_log(link->rt, COPSE_LOG_WARN, "%s", text);
     copse__link_dirty(link);
     end(link, event->violation.code, text, false);
     break;
-  case COPSE_EV_CLOSED:
-    end(link, link->code, NULL, event->closed.graceful);
-    break;
-  default:
-    break;
+  case COPSE_EV_CLOSED: end(link, link->code, NULL, event->closed.graceful); break;
+  default: break;
   }
 }
 
@@ -313,10 +316,8 @@ static bool is_link_event(copse_event_type type) {
 }
 
 static void tell(copse__link *link, copse_event *event) {
-  if (is_link_event(event->type))
-    link_event(link, event);
-  else
-    copse__context_event(link, event);
+  if (is_link_event(event->type)) link_event(link, event);
+  else copse__context_event(link, event);
 }
 
 /* Tells what the engine and copse_pump have in store. False: there is more, for another turn. */
@@ -327,7 +328,8 @@ static bool pull(copse__link *link) {
     /* The user code that was told may have pumped: what it took in came before what the engine has. */
     left -= copse__deferred_tell(link, left, tell);
     if (left <= 0) return false;
-    if (link->state > COPSE__LINK_OPEN || copse_wire_next(link->wire, event) == COPSE_EV_NONE) return true;
+    if (link->state > COPSE__LINK_OPEN || copse_wire_next(link->wire, event) == COPSE_EV_NONE)
+      return true;
     left--;
     tell(link, event);
   }
@@ -337,17 +339,17 @@ static void input_ended(copse__link *link) {
   link->eof = true;
   link->readable = false;
   watch(link);
-  if (link->state == COPSE__LINK_DRAINING)
-    finish_output(link);
-  else
-    copse_wire_eof(link->wire);
+  if (link->state == COPSE__LINK_DRAINING) finish_output(link);
+  else copse_wire_eof(link->wire);
 }
 
 /* One read. Afterwards `readable` tells whether there may be more. */
 static void take_in(copse__link *link, size_t *budget) {
   size_t size = 0;
   uint8_t waste[4096], *space = waste;
-  if (link->state == COPSE__LINK_DRAINING) {
+  /* After a violation, or our own BYE that ends it, the engine reads no more; we do, see above. */
+  bool over = link->state == COPSE__LINK_DRAINING || (link->bye_said && link->why);
+  if (over) {
     size = sizeof waste;
   } else if (!(space = copse_wire_space(link->wire, &size))) {
     copse__link_abort(link, COPSE_CODE_NO_MEMORY, "out of memory");
@@ -359,13 +361,13 @@ static void take_in(copse__link *link, size_t *budget) {
   if (n > 0) {
     size_t got = (size_t)n;
     *budget -= got < *budget ? got : *budget;
-    if (link->state == COPSE__LINK_DRAINING) return;
     if (link->first_size < sizeof link->first) {
       size_t keep = sizeof link->first - link->first_size;
       if (keep > got) keep = got;
       memcpy(link->first + link->first_size, space, keep);
       link->first_size += keep;
     }
+    if (over) return;
     link->last_in = copse_now(link->rt);
     if (link->quiet) {
       link->quiet = false;
@@ -416,21 +418,26 @@ void copse__link_run(copse__link *link) {
 void copse__link_pump(copse__link *link) {
   copse_event event;
   size_t budget = READ_BUDGET;
-  if (link->eof || link->state > COPSE__LINK_OPEN) return; /* not worth reading any more */
+  if (link->eof || link->pumped_out || link->state > COPSE__LINK_OPEN) return;
   copse__link_ref(link);
   link->readable = true;
-  do {
-    take_in(link, &budget);
-    while (link->state <= COPSE__LINK_OPEN && copse_wire_next(link->wire, &event) != COPSE_EV_NONE) {
+  for (;;) {
+    /* What was read before is kept first: reading makes its views void. */
+    while (link->state <= COPSE__LINK_OPEN &&
+           copse_wire_next(link->wire, &event) != COPSE_EV_NONE) {
       if (event.type == COPSE_EV_PONG && !link->ping.cb) continue;
       if (!is_link_event(event.type)) copse__context_event_now(link, &event);
       if (!copse__deferred_keep(link, &event)) {
         copse__link_abort(link, COPSE_CODE_NO_MEMORY, "out of memory");
         break;
       }
+      if (event.type == COPSE_EV_VIOLATION || event.type == COPSE_EV_CLOSED)
+        link->pumped_out = true;
       activate(link);
     }
-  } while (link->readable && budget && link->state <= COPSE__LINK_OPEN);
+    if (!link->readable || !budget || link->pumped_out || link->state > COPSE__LINK_OPEN) break;
+    take_in(link, &budget);
+  }
   if (link->state != COPSE__LINK_CLOSED) {
     copse__list_remove(&link->dirty);
     copse__link_flush(link);
@@ -442,10 +449,10 @@ void copse__link_pump(copse__link *link) {
 
 static void why(copse__link *link, const char *text) {
   if (link->why) return;
-  if (text)
-    link->why = copse_error_new(COPSE_CODE_LINK_LOST, "%s", text);
+  if (text) link->why = copse_error_new(COPSE_CODE_LINK_LOST, "%s", text);
   else
-    link->why = copse_error_new(COPSE_CODE_LINK_LOST, "the link with %s was lost", link->peer ? link->peer->ref.name : "the peer");
+    link->why = copse_error_new(COPSE_CODE_LINK_LOST, "the link with %s was lost",
+                                link->peer ? link->peer->ref.name : "the peer");
 }
 
 /* Tells that it is over. In the turn only: this runs user code. */
@@ -564,7 +571,8 @@ copse_status copse__link_new(copse *rt, const copse__link_options *options, cops
   link->heartbeat_ms = options->heartbeat_ms;
   link->hooks = options->hooks;
   link->owner = options->owner;
-  copse__list *lists[] = {&link->all, &link->active, &link->dirty, &link->contexts, &link->deferred};
+  copse__list *lists[] = {&link->all, &link->active, &link->dirty, &link->contexts,
+                          &link->deferred};
   for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) copse__list_init(lists[i]);
   copse_wire_config config = {.connector = options->connector,
                               .limits = rt->limits,
@@ -605,8 +613,6 @@ void copse__link_drop(copse__link *link) {
     copse_unpost(link->rt, &link->lost_job);
     copse__link_unref(link);
   }
-  if (link->state != COPSE__LINK_CLOSED)
-    copse__link_abort(link, COPSE_CODE_NONE, "dropped");
-  else if (!told)
-    retire(link);
+  if (link->state != COPSE__LINK_CLOSED) copse__link_abort(link, COPSE_CODE_NONE, "dropped");
+  else if (!told) retire(link);
 }

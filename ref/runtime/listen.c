@@ -47,7 +47,8 @@ bool copse__equal_secret(const void *a, size_t a_size, const void *b, size_t b_s
 /* ------------------------------------------------------------------------------- what is announced */
 
 void copse__self_add(copse *rt, const char *address) {
-  if (rt->self.address_count == COPSE_REF_ADDRESSES_MAX || strlen(address) > COPSE_ADDRESS_MAX) return;
+  if (rt->self.address_count == COPSE_REF_ADDRESSES_MAX || strlen(address) > COPSE_ADDRESS_MAX)
+    return;
   memcpy(rt->self.addresses[rt->self.address_count++], address, strlen(address) + 1);
 }
 
@@ -70,7 +71,8 @@ static void greeted(copse__link *link) {
   link->rt->greeting--;
 }
 
-static bool on_hello(copse__link *link, const copse_event *event, copse_code *code, const char **why) {
+static bool on_hello(copse__link *link, const copse_event *event, copse_code *code,
+                     const char **why) {
   copse__listener *listener = link->owner;
   copse *rt = link->rt;
   greeted(link);
@@ -80,7 +82,8 @@ static bool on_hello(copse__link *link, const copse_event *event, copse_code *co
     *why = "no longer listening";
     return false;
   }
-  if (listener->token_size && !copse__equal_secret(event->hello.token.data, event->hello.token.size, listener->token, listener->token_size)) {
+  if (listener->token_size && !copse__equal_secret(event->hello.token.data, event->hello.token.size,
+                                                   listener->token, listener->token_size)) {
     *code = COPSE_CODE_TOKEN;
     *why = event->hello.token.size ? "the token is wrong" : "a token is needed here";
     return false;
@@ -110,8 +113,10 @@ static void drop_oldest(copse *rt) {
 static bool same_user(copse *rt, int fd) {
   struct ucred peer;
   socklen_t size = sizeof peer;
-  if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 && peer.uid == geteuid()) return true;
-  copse_log(rt, COPSE_LOG_WARN, "refused a connection of user %ld", size == sizeof peer ? (long)peer.uid : -1L);
+  if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 && peer.uid == geteuid())
+    return true;
+  copse_log(rt, COPSE_LOG_WARN, "refused a connection of user %ld",
+            size == sizeof peer ? (long)peer.uid : -1L);
   return false;
 }
 
@@ -127,7 +132,8 @@ static void on_poll(copse__poll *poll, int events) {
     int fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (fd < 0) {
       if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
-        copse_log(rt, COPSE_LOG_WARN, "%s: cannot accept: %s", listener->address.text, strerror(errno));
+        copse_log(rt, COPSE_LOG_WARN, "%s: cannot accept: %s", listener->address.text,
+                  strerror(errno));
         copse__poll_events(&listener->poll, 0);
         copse__timer_start(rt, &listener->pause, copse__after(rt, PAUSE_MS), on_pause_over);
       }
@@ -151,7 +157,8 @@ static void on_poll(copse__poll *poll, int events) {
                                    .owner = listener};
     copse_status status = copse__link_new(rt, &options, &link);
     if (status) {
-      copse_log(rt, COPSE_LOG_WARN, "%s: a connection was dropped: %s", listener->address.text, copse_status_text(status));
+      copse_log(rt, COPSE_LOG_WARN, "%s: a connection was dropped: %s", listener->address.text,
+                copse_status_text(status));
       continue;
     }
     link->greeting = true;
@@ -189,7 +196,8 @@ static int bind_and_listen(copse__address *address) {
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int));
   }
   if (bind(fd, &address->sock.any, address->sock_size)) {
-    if (errno != EADDRINUSE || address->kind != COPSE__ADDRESS_UNIX || !is_stale(address)) goto fail;
+    if (errno != EADDRINUSE || address->kind != COPSE__ADDRESS_UNIX || !is_stale(address))
+      goto fail;
     unlink(address->path);
     if (bind(fd, &address->sock.any, address->sock_size)) goto fail;
   }
@@ -208,7 +216,8 @@ fail:;
   return -1;
 }
 
-copse_status copse__listen(copse *rt, const char *text, copse_bytes token, copse__listener **out, char **why) {
+copse_status copse__listen(copse *rt, const char *text, copse_bytes token, copse__listener **out,
+                           char **why) {
   copse__address address;
   const char *wrong = "";
   if (why) *why = NULL;
@@ -244,7 +253,8 @@ copse_status copse__listen(copse *rt, const char *text, copse_bytes token, copse
     status = COPSE_ESYSTEM;
   } else {
     copse__address bound;
-    if (address.kind == COPSE__ADDRESS_TCP && copse__address_of(listener->fd, &bound) == COPSE_OK) listener->address = bound;
+    if (address.kind == COPSE__ADDRESS_TCP && copse__address_of(listener->fd, &bound) == COPSE_OK)
+      listener->address = bound;
     status = copse__poll_start(rt, &listener->poll, listener->fd, UV_READABLE, on_poll);
   }
   copse__list_push(&rt->listeners, &listener->all);
@@ -286,7 +296,10 @@ void copse__listener_free(copse__listener *listener) {
 }
 
 void copse__listeners_close(copse *rt) {
-  while (!copse__list_empty(&rt->listeners)) copse__listener_free(copse__of(rt->listeners.next, copse__listener, all));
+  while (!copse__list_empty(&rt->listeners))
+    copse__listener_free(copse__of(rt->listeners.next, copse__listener, all));
 }
 
-const char *copse__listener_address(const copse__listener *listener) { return listener->address.text; }
+const char *copse__listener_address(const copse__listener *listener) {
+  return listener->address.text;
+}

@@ -52,8 +52,9 @@ void copse_log(copse *rt, copse_log_level level, const char *format, ...) {
   if (level > rt->log_level) return;
   clock_gettime(CLOCK_REALTIME, &now);
   gmtime_r(&now.tv_sec, &tm);
-  int n = snprintf(line, sizeof line, "%02d:%02d:%02d.%03ld %-5s %s[%ld] ", tm.tm_hour, tm.tm_min, tm.tm_sec, now.tv_nsec / 1000000,
-                   copse__log_name(level), rt->self.name, (long)getpid());
+  int n = snprintf(line, sizeof line, "%02d:%02d:%02d.%03ld %-5s %s[%ld] ", tm.tm_hour, tm.tm_min,
+                   tm.tm_sec, now.tv_nsec / 1000000, copse__log_name(level), rt->self.name,
+                   (long)getpid());
   size_t size = n < 0 ? 0 : (size_t)n;
   va_start(args, format);
   n = vsnprintf(line + size, sizeof line - size, format, args);

@@ -2,11 +2,11 @@
  *
  * lookup.c: asking the registrar: register, find, watch; and reaching whom it names.
  *
- * All of it is one pattern: find the way to the registrar, open a context there, pass on what comes.
- * The way is none at all in the registrar's own process, the parent's link where the parent is the
- * registrar, or else a link that is dialled and shared. The context is held by a member of the
- * caller's scope: a registration and a watch are services, which end when nothing else is left; a
- * question keeps the scope open until it is answered.
+ * All of it is one pattern: find the way to the registrar, open a context there, pass on what
+ * comes. The way is none at all in the registrar's own process, the parent's link where the
+ * parent is the registrar, or else a link that is dialled and shared. The context is held by a
+ * member of the caller's scope: a registration and a watch are services, which end when nothing
+ * else is left; a question keeps the scope open until it is answered.
  */
 #include "runtime/registry.h"
 
@@ -22,8 +22,8 @@ typedef struct request {
   copse *rt;
   request_kind kind;
   copse_member member;
-  copse__list registrations; /* REGISTER: in process->registrations */
-  copse_context *ctx;        /* on the registrar's */
+  copse__list all;    /* in process->requests */
+  copse_context *ctx; /* on the registrar's */
   copse_job job;
   size_t registrar; /* the one being tried */
   bool told;        /* REGISTER: done was called */
@@ -49,12 +49,11 @@ static void conclude(request *r, copse_error *error) {
   copse_unpost(r->rt, &r->job);
   copse__registry_unwatch(&r->watcher);
   if (r->rt->process->registry) copse__registry_remove(r->rt->process->registry, &r->entry);
-  copse__list_remove(&r->registrations);
+  copse__list_remove(&r->all);
   copse_error *rest = NULL;
   switch (r->kind) {
   case REGISTER:
-    if (!r->told)
-      r->registered(error, r->arg);
+    if (!r->told) r->registered(error, r->arg);
     else if (error)
       rest = copse_error_ref(error); /* the name is gone, though nobody here wanted that */
     break;
@@ -76,7 +75,7 @@ static void conclude_code(request *r, copse_code code, const char *message) {
   copse_error_unref(error);
 }
 
-/* --- answers of a remote registrar ------------------------------------------------------------- */
+/* --- answers of a remote registrar ------------------------------------------------------------ */
 
 /* Calls `each` with every reference of an array; how many there were. */
 static size_t read_refs(copse_bytes list, copse_ref **out) {
@@ -89,7 +88,8 @@ static size_t read_refs(copse_bytes list, copse_ref **out) {
       token.count > REFS_MAX)
     return 0;
   *out = calloc(token.count, sizeof **out);
-  while (*out && count < token.count && copse_read_ref(&reader, &(*out)[count]) == COPSE_OK) count++;
+  while (*out && count < token.count && copse_read_ref(&reader, &(*out)[count]) == COPSE_OK)
+    count++;
   return count;
 }
 
@@ -122,10 +122,8 @@ static bool on_item(copse_context *ctx, copse_bytes item, void *arg) {
 static void answer_found(request *r, copse_bytes value) {
   copse_ref *refs = NULL, one;
   if (r->kind == WAIT) {
-    if (copse_value_ref(value, &one) == COPSE_OK)
-      r->found(&one, 1, NULL, r->arg);
-    else
-      conclude_code(r, COPSE_CODE_CLOSING, "the registrar is closing");
+    if (copse_value_ref(value, &one) == COPSE_OK) r->found(&one, 1, NULL, r->arg);
+    else conclude_code(r, COPSE_CODE_CLOSING, "the registrar is closing");
     return;
   }
   size_t count = read_refs(value, &refs);
@@ -140,13 +138,10 @@ static bool on_done(copse_context *ctx, const copse_outcome *outcome, void *arg)
   if (outcome->kind == COPSE_FAILED) {
     conclude(r, outcome->error);
   } else if (outcome->kind == COPSE_WAS_CANCELLED) {
-    if (r->kind == REGISTER && r->told)
-      conclude(r, NULL);
-    else
-      conclude_code(r, COPSE_CODE_CANCELLED, "cancelled");
+    if (r->kind == REGISTER && r->told) conclude(r, NULL);
+    else conclude_code(r, COPSE_CODE_CANCELLED, "cancelled");
   } else {
-    if (r->kind == FIND || r->kind == WAIT)
-      answer_found(r, outcome->value);
+    if (r->kind == FIND || r->kind == WAIT) answer_found(r, outcome->value);
     else if (!r->finished && r->kind == WATCH)
       conclude_code(r, COPSE_CODE_CLOSING, "the registrar is closing");
     conclude(r, NULL);
@@ -187,7 +182,7 @@ static copse_status open_request(request *r, copse_peer *peer) {
   return status;
 }
 
-/* --- the way there ----------------------------------------------------------------------------- */
+/* --- the way there ---------------------------------------------------------------------------- */
 
 static void on_connected(copse *rt, copse_peer *peer, copse_error *error, void *arg) {
   request *r = arg;
@@ -227,15 +222,15 @@ static void reach_registrar(request *r) {
     on_connected(r->rt, r->rt->parent, NULL, r);
     return;
   }
-  copse_status status = copse_connect(r->rt, r->member.scope, address, NULL, (copse_bytes){NULL, 0},
-                                      on_connected, r);
+  copse_status status =
+      copse_connect(r->rt, r->member.scope, address, NULL, (copse_bytes){NULL, 0}, on_connected, r);
   if (status == COPSE_OK) return;
   error = copse_status_error(status, address);
   on_connected(r->rt, NULL, error, r);
   copse_error_unref(error);
 }
 
-/* --- answers of our own registry --------------------------------------------------------------- */
+/* --- answers of our own registry -------------------------------------------------------------- */
 
 static void on_local_change(copse__watcher *watcher, const copse__entry *entry, bool added) {
   request *r = copse__of(watcher, request, watcher);
@@ -243,7 +238,8 @@ static void on_local_change(copse__watcher *watcher, const copse__entry *entry, 
     r->event(added ? '+' : '-', &entry->ref, NULL, r->arg);
   } else if (added) {
     copse__registry_unwatch(watcher);
-    copse_post(r->rt, &r->job); /* asks again: the answer is there now, unless it has gone already */
+    copse_post(r->rt,
+               &r->job); /* asks again: the answer is there now, unless it has gone already */
   }
 }
 
@@ -301,13 +297,11 @@ static void begin(copse_job *job) {
   request *r = copse__of(job, request, job);
   if (copse_scope_is_cancelled(r->member.scope))
     conclude_code(r, COPSE_CODE_CANCELLED, "cancelled");
-  else if (r->rt->process->registry)
-    answer_here(r);
-  else
-    reach_registrar(r);
+  else if (r->rt->process->registry) answer_here(r);
+  else reach_registrar(r);
 }
 
-/* --- requests ---------------------------------------------------------------------------------- */
+/* --- requests --------------------------------------------------------------------------------- */
 
 /* On the wire at once; what has no context yet is told in the turn. */
 static void on_cancel_now(copse_member *member) {
@@ -321,19 +315,15 @@ static void on_cancel(copse_member *member, void *arg) {
   request *r = arg;
   (void)member;
   if (r->ctx) return; /* its terminal comes */
-  if (r->kind == REGISTER && r->told)
-    conclude(r, NULL);
-  else
-    conclude_code(r, COPSE_CODE_CANCELLED, "cancelled");
+  if (r->kind == REGISTER && r->told) conclude(r, NULL);
+  else conclude_code(r, COPSE_CODE_CANCELLED, "cancelled");
 }
 
 static void finish(request *r) {
   if (r->finished) return;
   r->finished = true;
-  if (r->ctx)
-    copse_end(r->ctx);
-  else if (r->rt->process->registry && !r->job.next)
-    conclude(r, NULL);
+  if (r->ctx) copse_end(r->ctx);
+  else if (r->rt->process->registry && !r->job.next) conclude(r, NULL);
 }
 
 static void on_finish(copse_member *member, void *arg) {
@@ -354,11 +344,12 @@ static copse_status ask(copse *rt, copse_scope *scope, request_kind kind, const 
   r->job.cb = begin;
   r->watcher.changed = on_local_change;
   if (size) memcpy(r->name, name, size);
-  copse__list_init(&r->registrations);
+  copse__list_init(&r->all);
   if (!copse__member_join(scope, &r->member, &cbs, on_cancel_now, r)) {
     free(r);
     return COPSE_EINVAL;
   }
+  copse__list_push(&rt->process->requests, &r->all);
   copse_post(rt, &r->job);
   *out = r;
   return COPSE_OK;
@@ -371,7 +362,6 @@ copse_status copse_register(copse *rt, copse_scope *scope, const char *name,
   if (status != COPSE_OK) return status;
   r->registered = done;
   r->arg = arg;
-  copse__list_push(&rt->process->registrations, &r->registrations);
   return COPSE_OK;
 }
 
@@ -388,7 +378,8 @@ copse_status copse_find(copse *rt, copse_scope *scope, const char *name, bool wa
 }
 
 copse_status copse_watch(copse *rt, copse_scope *scope, const char *name,
-                         void (*event)(char op, const copse_ref *ref, copse_error *error, void *arg),
+                         void (*event)(char op, const copse_ref *ref, copse_error *error,
+                                       void *arg),
                          void *arg) {
   request *r;
   copse_status status = ask(rt, scope, WATCH, name, &r);
@@ -399,14 +390,25 @@ copse_status copse_watch(copse *rt, copse_scope *scope, const char *name,
 }
 
 void copse__registry_leave(copse *rt) {
-  copse__list *head = &rt->process->registrations, *next;
+  copse__list *head = &rt->process->requests, *next;
   for (copse__list *at = head->next; at != head; at = next) {
+    request *r = copse__of(at, request, all);
     next = at->next;
-    finish(copse__of(at, request, registrations));
+    if (r->kind == REGISTER) finish(r);
   }
 }
 
-/* --- reaching an actor ------------------------------------------------------------------------- */
+void copse__requests_drop(copse *rt) {
+  for (copse__list *at; (at = copse__list_pop(&rt->process->requests));) {
+    request *r = copse__of(at, request, all);
+    copse_unpost(rt, &r->job);
+    copse__registry_unwatch(&r->watcher);
+    copse_member_leave(&r->member, NULL);
+    free(r);
+  }
+}
+
+/* --- reaching an actor ------------------------------------------------------------------------ */
 
 typedef struct reaching {
   copse *rt;

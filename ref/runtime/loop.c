@@ -57,10 +57,8 @@ copse_status copse__poll_start(copse *rt, copse__poll *poll, int fd, int events,
 void copse__poll_events(copse__poll *poll, int events) {
   if (!poll->handle || poll->events == events) return;
   poll->events = events;
-  if (events)
-    uv_poll_start(poll->handle, events, on_poll);
-  else
-    uv_poll_stop(poll->handle);
+  if (events) uv_poll_start(poll->handle, events, on_poll);
+  else uv_poll_stop(poll->handle);
 }
 
 void copse__poll_stop(copse__poll *poll) {
@@ -195,7 +193,8 @@ static void turn(copse *rt) {
     copse__contexts_run(rt, &any);
     copse__scopes_run(rt, &any);
     any |= run_jobs(rt);
-    if (!any) any = flush_links(rt); /* nothing more to say for now: writing may make room for more */
+    if (!any)
+      any = flush_links(rt); /* nothing more to say for now: writing may make room for more */
   }
   flush_links(rt);
   dig(rt);
@@ -203,10 +202,8 @@ static void turn(copse *rt) {
   bool more = something_due(rt);
   if (more != rt->idling) {
     rt->idling = more;
-    if (more)
-      uv_idle_start(&rt->idle, on_idle);
-    else
-      uv_idle_stop(&rt->idle);
+    if (more) uv_idle_start(&rt->idle, on_idle);
+    else uv_idle_stop(&rt->idle);
   }
   arm(rt);
   if (rt->stopped) uv_stop(rt->loop);

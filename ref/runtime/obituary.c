@@ -20,10 +20,12 @@
 #define DATA_MAX (COPSE__TAIL_SIZE + 256)
 
 /* The signals that end processes by default, as everybody calls them. */
+/* clang-format off */
 #define SIGNALS(X)                                                                                 \
   X(SIGHUP) X(SIGINT) X(SIGQUIT) X(SIGILL) X(SIGTRAP) X(SIGABRT) X(SIGBUS) X(SIGFPE) X(SIGKILL)    \
   X(SIGUSR1) X(SIGSEGV) X(SIGUSR2) X(SIGPIPE) X(SIGALRM) X(SIGTERM) X(SIGXCPU) X(SIGXFSZ)          \
   X(SIGVTALRM) X(SIGPROF) X(SIGSYS)
+/* clang-format on */
 
 const char *copse__signal_name(int signal, char text[16]) {
   static const struct {
@@ -40,7 +42,8 @@ const char *copse__signal_name(int signal, char text[16]) {
   return text;
 }
 
-/* What it wrote where a HELLO was expected, quoted for a message; "" if it wrote nothing or did say HELLO. */
+/* What it wrote where a HELLO was expected, quoted for a message; "" if it wrote nothing or did
+ * say HELLO. */
 static void quote(const copse_child *child, char *text, size_t size) {
   copse_wire_info info;
   text[0] = 0;
@@ -50,12 +53,10 @@ static void quote(const copse_child *child, char *text, size_t size) {
   size_t at = (size_t)snprintf(text, size, "; in place of HELLO it wrote \"");
   for (size_t i = 0; i < child->link->first_size && i < QUOTE_MAX && at + 8 < size; i++) {
     uint8_t c = child->link->first[i];
-    if (c == '\n')
-      at += (size_t)snprintf(text + at, size - at, "\\n");
+    if (c == '\n') at += (size_t)snprintf(text + at, size - at, "\\n");
     else if (c < 0x20 || c >= 0x7f || c == '"' || c == '\\')
       at += (size_t)snprintf(text + at, size - at, "\\x%02x", c);
-    else
-      text[at++] = (char)c;
+    else text[at++] = (char)c;
   }
   snprintf(text + at, size - at, "\"");
 }
@@ -105,13 +106,15 @@ __attribute__((format(printf, 3, 4))) static void report(copse_child *child, cop
   if (copse_buf_status(&data) == COPSE_OK) info.data = copse_buf_bytes(&data);
   info.actor.address_count = 0;
   if (child->error) causes[info.cause_count++] = child->error;
-  if (child->lost && child->link && child->link->state != COPSE__LINK_HELLO && !child->terminal &&
-      copse_error_get(child->lost)->known != COPSE_CODE_LINK_LOST)
+  /* Not a mere end of input: somebody broke the protocol, or said why it ends the link. */
+  if (child->lost && child->link && !child->terminal && child->link->code != COPSE_CODE_NONE &&
+      child->link->code != COPSE_CODE_LINK_LOST)
     causes[info.cause_count++] = child->lost;
   copse_error *error = copse_error_make(&info);
   copse_buf_deinit(&data);
   copse_error_unref(child->error);
   child->error = error;
+  child->died = true;
 }
 
 copse_outcome_kind copse__child_verdict(copse_child *child) {

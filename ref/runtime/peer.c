@@ -64,21 +64,24 @@ void copse__peer_release(copse_peer *peer) {
   peer->hold = false;
   copse__list_init(&now);
   copse__list_move(&now, &peer->held);
-  for (copse__list *node; (node = copse__list_pop(&now));) copse__context_unhold(copse__of(node, copse_context, all));
+  for (copse__list *node; (node = copse__list_pop(&now));)
+    copse__context_unhold(copse__of(node, copse_context, all));
 }
 
 void copse__peer_fail_held(copse_peer *peer, copse_error *error) {
   copse__list now;
   copse__list_init(&now);
   copse__list_move(&now, &peer->held);
-  for (copse__list *node; (node = copse__list_pop(&now));) copse__context_lost(copse__of(node, copse_context, all), error);
+  for (copse__list *node; (node = copse__list_pop(&now));)
+    copse__context_lost(copse__of(node, copse_context, all), error);
 }
 
 const copse_ref *copse_peer_ref(const copse_peer *peer) { return &peer->ref; }
 
 bool copse_peer_alive(const copse_peer *peer) {
   const copse__link *link = peer->link;
-  return link && link->state == COPSE__LINK_OPEN && !link->why && !link->peer_bye && !link->bye_said;
+  return link && link->state == COPSE__LINK_OPEN && !link->why && !link->peer_bye &&
+         !link->bye_said;
 }
 
 copse_child *copse_peer_child(const copse_peer *peer) { return peer->child; }
@@ -87,7 +90,8 @@ copse_peer_state copse_peer_get_state(const copse_peer *peer) { return peer->sta
 
 /* -------------------------------------------------------------------------------------------- ping */
 
-copse_status copse_peer_ping(copse_peer *peer, void (*cb)(copse_peer *peer, uint64_t us, void *arg), void *arg) {
+copse_status copse_peer_ping(copse_peer *peer, void (*cb)(copse_peer *peer, uint64_t us, void *arg),
+                             void *arg) {
   copse__link *link = peer->link;
   uint8_t bytes[16];
   copse_buf value = {.data = bytes, .capacity = sizeof bytes, .max = sizeof bytes};
@@ -107,7 +111,8 @@ copse_status copse_peer_ping(copse_peer *peer, void (*cb)(copse_peer *peer, uint
 void copse__peer_pong(copse__link *link, copse_bytes value) {
   int64_t serial;
   /* An unsolicited one keeps a heartbeat promise, and is not meant for anybody here. */
-  if (!link->ping.cb || copse_value_int(value, &serial) || serial != (int64_t)link->ping.serial) return;
+  if (!link->ping.cb || copse_value_int(value, &serial) || serial != (int64_t)link->ping.serial)
+    return;
   void (*cb)(copse_peer *, uint64_t, void *) = link->ping.cb;
   link->ping.cb = NULL;
   cb(link->peer, (uv_hrtime() - link->ping.sent_ns) / 1000, link->ping.arg);

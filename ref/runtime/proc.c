@@ -2,15 +2,15 @@
  *
  * proc.c: watching, signalling and reaping a child.
  *
- * A pidfd is a handle of one process and no other, for as long as it is open: it becomes readable in
- * the loop when the process is dead, it is what we wait on, and signals sent through it cannot hit a
- * stranger that got the number later. So the death of a child costs one event and two system
- * calls, however many children there are; there is no SIGCHLD handler, and never a waitpid(-1),
- * which would steal the children of the program that we are a part of.
+ * A pidfd is a handle of one process and no other, for as long as it is open: it becomes
+ * readable in the loop when the process is dead, it is what we wait on, and signals sent through
+ * it cannot hit a stranger that got the number later. So the death of a child costs one event
+ * and two system calls, however many children there are; there is no SIGCHLD handler, and never
+ * a waitpid(-1), which would steal the children of the program that we are a part of.
  *
- * Death is learned in two steps on purpose. First the status is looked at and the corpse left where
- * it is: as long as it lies there, its number, which is also the number of its process group, cannot
- * be given to anybody else, so its group can be killed safely. Then it is reaped.
+ * Death is learned in two steps on purpose. First the status is looked at and the corpse left
+ * where it is: as long as it lies there, its number, which is also the number of its process
+ * group, cannot be given to anybody else, so its group can be killed safely. Then it is reaped.
  */
 #include "runtime/proc.h"
 
@@ -60,8 +60,7 @@ copse_status copse__proc_watch(copse *rt, copse__proc *proc, const copse__spawne
   proc->pid = child->pid;
   proc->pidfd = child->pidfd;
   proc->on_exit = on_exit;
-  copse_status status =
-      copse__poll_start(rt, &proc->poll, proc->pidfd, UV_READABLE, on_readable);
+  copse_status status = copse__poll_start(rt, &proc->poll, proc->pidfd, UV_READABLE, on_readable);
   if (status != COPSE_OK) close(proc->pidfd);
   return status;
 }

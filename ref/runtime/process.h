@@ -40,27 +40,26 @@ struct copse__process {
   uint32_t grace_ms; /* what everything below has to be gone within; a root's default */
 
   /* actor.c */
-  copse__link *link;        /* to the parent; holds a reference */
-  copse_context *actor;     /* the parent's context copse.actor, while it is open */
+  copse__link *link;    /* to the parent; holds a reference */
+  copse_context *actor; /* the parent's context copse.actor, while it is open */
   copse__watchdog *watchdog;
-  pid_t group;              /* a process group that is known to be ours; 0: none */
   copse_main_cb main;
   void *main_arg;
   copse_job main_job;
-  copse_buf config;         /* of copse.actor */
-  copse_buf value;          /* what main_done gave */
+  copse_buf config; /* of copse.actor */
+  copse_buf value;  /* what main_done gave */
   bool main_started, main_done, link_lost, said;
   copse_member root_member;  /* in the root scope: hears of its cancellation, whoever began it */
   copse_member actor_member; /* in the scope of `actor`: hears of CANCEL */
   uv_async_t *stop;          /* wakes the loop after a signal */
   copse_job stop_job;
-  unsigned stops;            /* signals answered */
+  unsigned stops; /* signals answered */
   bool debug;
 
   /* adopt.c, rundir.c */
   copse__adopt adopt;
-  copse__rundir rundir;                    /* a root's */
-  char tree_path[COPSE__RUNDIR_MAX + 1];   /* the tree's directory, in every actor; "": none */
+  copse__rundir rundir;                  /* a root's */
+  char tree_path[COPSE__RUNDIR_MAX + 1]; /* the tree's directory, in every actor; "": none */
 
   /* child.c */
   copse__list children;
@@ -69,17 +68,17 @@ struct copse__process {
   char registrars[COPSE__REGISTRARS_MAX][COPSE_ADDRESS_MAX + 1];
   size_t registrar_count;
   copse__registry *registry;
-  copse__list registrations; /* own ones, to be ended at END */
+  copse__list requests; /* of this actor to its registrar; see lookup.c */
 };
 
 /* A child, as its parent sees it. The table of moves is in child.c. */
 typedef enum copse__child_state {
   COPSE__CHILD_BOOTING, /* runs, has not said STARTED */
   COPSE__CHILD_READY,
-  COPSE__CHILD_ENDED,   /* its terminal came, or its link is lost: it is to exit */
-  COPSE__CHILD_DEAD,    /* it has exited: what it wrote is being read */
-  COPSE__CHILD_REAPED,  /* what it left behind is being looked for */
-  COPSE__CHILD_ALONE,   /* nothing below it lives: its last words are being read */
+  COPSE__CHILD_ENDED,  /* its terminal came, or its link is lost: it is to exit */
+  COPSE__CHILD_DEAD,   /* it has exited: what it wrote is being read */
+  COPSE__CHILD_REAPED, /* what it left behind is being looked for */
+  COPSE__CHILD_ALONE,  /* nothing below it lives: its last words are being read */
   COPSE__CHILD_GONE
 } copse__child_state;
 
@@ -89,31 +88,31 @@ struct copse_child {
   copse_member member;
   copse__child_state state;
   copse_peer *peer;
-  copse__link *link;        /* holds a reference; NULL while a dialling child has not come */
-  int link_fd;              /* known to the watchdog; -1: none */
-  copse_context *actor;     /* our context copse.actor on it, while it is open */
+  copse__link *link;    /* holds a reference; NULL while a dialling child has not come */
+  int link_fd;          /* known to the watchdog; -1: none */
+  copse_context *actor; /* our context copse.actor on it, while it is open */
   copse__proc proc;
   copse__ladder ladder;
   copse__tail tail;
-  copse__timer boot;        /* the boot deadline, later the reading of what a dead child wrote */
-  copse_rungs rungs;        /* all of them set */
+  copse__timer boot; /* the boot deadline, later the reading of what a dead child wrote */
+  copse_rungs rungs; /* all of them set */
   copse_spawn_cbs cbs;
   void *arg;
-  copse_buf args;           /* of copse.actor, until it is opened */
+  copse_buf args; /* of copse.actor, until it is opened */
   uint8_t token[COPSE__TOKEN_SIZE];
-  bool dials;               /* it dials us, with the token */
-  bool finish_asked, cancel_asked, boot_failed, spawn_failed, ran;
-  copse_context *info;      /* our copse.info on it that it has not answered; see info.c */
+  bool dials; /* it dials us, with the token */
+  bool finish_asked, cancel_asked, boot_failed, spawn_failed, died, ran;
+  copse_context *info; /* our copse.info on it that it has not answered; see info.c */
   struct copse__info *info_for;
   uint64_t cancel_grace_ms;
   uint64_t drain_until;
-  char *command;            /* argv[0], for messages */
-  bool terminal;            /* it has come: */
+  char *command; /* argv[0], for messages */
+  bool terminal; /* it has come: */
   copse_outcome_kind kind;
   copse_buf value;
-  copse_error *error;       /* of an ERROR; later the outcome's */
+  copse_error *error; /* of an ERROR; later the outcome's */
   copse_cause cause;
-  copse_error *lost;        /* why the link ended */
+  copse_error *lost; /* why the link ended */
   copse_job job;
   copse__grave grave;
 };
@@ -138,37 +137,44 @@ typedef struct copse__boot {
   int rfd, wfd; /* after copse__boot_link */
 } copse__boot;
 
-/* Reads COPSE_LINK, COPSE_ACTOR and COPSE_TOKEN. COPSE_EADDRESS where they are malformed; *why is on the heap. */
+/* Reads COPSE_LINK, COPSE_ACTOR and COPSE_TOKEN. COPSE_EADDRESS where they are malformed; *why
+ * is on the heap. */
 copse_status copse__boot_read(copse__boot *boot, char **why);
 /* Removes them from the environment. */
 void copse__boot_hide(void);
-/* Takes over the link's descriptors, or dials: afterwards they are out of the way of user code and of everything it
- * executes, and the death of our parent's thread wakes us instead of killing us. COPSE_EADDRESS, COPSE_ESYSTEM. */
+/* Takes over the link's descriptors, or dials: afterwards they are out of the way of user code
+ * and of everything it executes, and the death of our parent's thread wakes us instead of
+ * killing us. COPSE_EADDRESS, COPSE_ESYSTEM. */
 copse_status copse__boot_link(copse__boot *boot, char **why);
 void copse__boot_close(copse__boot *boot);
 
 /* actor.c. Cancels the whole actor. */
-void copse__actor_stop(copse__process *process, copse_origin origin, const char *message, int64_t grace_ms);
+void copse__actor_stop(copse__process *process, copse_origin origin, const char *message,
+                       int64_t grace_ms);
 /* signals.c. SIGTERM and, in a root, SIGINT cancel the actor. COPSE_ENOMEM, COPSE_ESYSTEM. */
 copse_status copse__signals_init(copse__process *process);
 void copse__signals_deinit(copse__process *process);
 
-/* launch.c. The id of the running system and of our pid namespace: the number of a process group means something
- * only to who shares both. False where the system does not tell. */
+/* launch.c. The id of the running system and of our pid namespace: the number of a process group
+ * means something only to who shares both. False where the system does not tell. */
 bool copse__here(char boot_id[40], unsigned long *pid_namespace);
-/* launch.c. Starts the process of a child as its options say: makes its link (child->link, unless it dials), the pipe
- * of its stderr, its environment. If child->proc.pid is set afterwards, there is a process, to be reaped, whatever is returned. COPSE_ESYSTEM:
+/* launch.c. Starts the process of a child as its options say: makes its link (child->link,
+ * unless it dials), the pipe of its stderr, its environment. If child->proc.pid is set
+ * afterwards, there is a process, to be reaped, whatever is returned. COPSE_ESYSTEM:
  * child->error says why it failed. COPSE_ENOMEM. */
 copse_status copse__child_launch(copse_child *child, const copse_spawn_options *options,
-                                 const copse__link_hooks *hooks, void (*on_exit)(copse__proc *proc));
-/* obituary.c. How a child that is dead, reaped and alone has ended: sets child->error where that is an error. */
+                                 const copse__link_hooks *hooks,
+                                 void (*on_exit)(copse__proc *proc));
+/* obituary.c. How a child that is dead, reaped and alone has ended: sets child->error where that
+ * is an error. */
 copse_outcome_kind copse__child_verdict(copse_child *child);
 
 /* child.c. Kills and reaps what was not ended in order, without a word to anybody. */
 void copse__children_drop(copse *rt);
 /* child.c. Lets the watchdog shut a child's link down. */
 void copse__child_guard(copse_child *child, int fd);
-/* child.c. A dialling child's HELLO on an accepted link: claims the link if its token is a child's. */
+/* child.c. A dialling child's HELLO on an accepted link: claims the link if its token is a
+ * child's. */
 bool copse__child_claim(copse__link *link, const copse_event *event);
 /* Whether a process is one of ours. */
 bool copse__child_is_spawned(copse__adopt *adopt, pid_t pid);
@@ -180,8 +186,10 @@ copse_peer_state copse__child_condition(const copse_child *child);
 /* registry.c */
 copse_status copse__registry_init(copse *rt, const copse_config *config);
 void copse__registry_deinit(copse *rt);
-/* Ends the registrations of this actor. */
+/* lookup.c. Ends the registrations of this actor. */
 void copse__registry_leave(copse *rt);
+/* Frees what was asked and never answered, without a word to anybody. */
+void copse__requests_drop(copse *rt);
 /* info.c */
 copse_status copse__info_init(copse *rt);
 

@@ -2,11 +2,11 @@
  *
  * registry.c: the registrar: who bears which name.
  *
- * Being registered is a context that is held open on the registrar. So there is nothing to renew and
- * nothing that goes stale: however a registration ends, by END, by a scope that is cancelled, by the
- * death of the process or the loss of its link, the context ends, and the name is gone with it.
- * A watch is the same seen from the other side: a snapshot, then every change, none missing and
- * none twice, because both come from one list in one process.
+ * Being registered is a context that is held open on the registrar. So there is nothing to renew
+ * and nothing that goes stale: however a registration ends, by END, by a scope that is
+ * cancelled, by the death of the process or the loss of its link, the context ends, and the name
+ * is gone with it. A watch is the same seen from the other side: a snapshot, then every change,
+ * none missing and none twice, because both come from one list in one process.
  *
  * Names are not unique: several workers may share one, and who asks gets all, the oldest first.
  */
@@ -23,7 +23,7 @@ struct copse__registry {
   copse__list watchers;
 };
 
-/* --- the names --------------------------------------------------------------------------------- */
+/* --- the names -------------------------------------------------------------------------------- */
 
 static bool matches(const char *name, const copse__entry *entry) {
   return !name[0] || strcmp(name, entry->name) == 0;
@@ -61,8 +61,7 @@ const copse__entry *copse__registry_next(copse__registry *registry, const char *
                                          const copse__entry *at) {
   const copse__list *link = at ? at->all.next : registry->entries.next;
   for (; link != &registry->entries; link = link->next) {
-    const copse__entry *entry =
-        copse__of((copse__list *)(uintptr_t)link, copse__entry, all);
+    const copse__entry *entry = copse__of((copse__list *)(uintptr_t)link, copse__entry, all);
     if (matches(name, entry)) return entry;
   }
   return NULL;
@@ -77,7 +76,7 @@ static void pack_refs(copse__registry *registry, const char *name, copse_buf *ou
     copse_pack_ref(out, &entry->ref, true);
 }
 
-/* --- serving ----------------------------------------------------------------------------------- */
+/* --- serving ---------------------------------------------------------------------------------- */
 
 /* One held context: a registration, a wait or a watch. */
 typedef struct served {
@@ -173,10 +172,8 @@ static void on_find(copse_context *ctx, copse_bytes args, void *arg) {
   }
   copse_buf_init(&list, LIST_MAX, NULL);
   pack_refs(arg, name, &list);
-  if (copse_buf_status(&list) == COPSE_OK)
-    copse_return(ctx, copse_buf_bytes(&list));
-  else
-    copse_fail(ctx, copse_error_new(COPSE_CODE_NO_MEMORY, "out of memory"));
+  if (copse_buf_status(&list) == COPSE_OK) copse_return(ctx, copse_buf_bytes(&list));
+  else copse_fail(ctx, copse_error_new(COPSE_CODE_NO_MEMORY, "out of memory"));
   copse_buf_deinit(&list);
 }
 
@@ -234,8 +231,8 @@ static void on_change(copse__watcher *watcher, const copse__entry *entry, bool a
   copse_pack_cstr(&item, "ref");
   copse_pack_ref(&item, &entry->ref, true);
   copse_status status = copse_buf_status(&item);
-  if (status == COPSE_OK && (s->backlog_count ||
-                             copse_send(s->ctx, copse_buf_bytes(&item)) == COPSE_EAGAIN)) {
+  if (status == COPSE_OK &&
+      (s->backlog_count || copse_send(s->ctx, copse_buf_bytes(&item)) == COPSE_EAGAIN)) {
     if (!s->backlog) s->backlog = calloc(BACKLOG_MAX, sizeof *s->backlog);
     if (s->backlog && s->backlog_count < BACKLOG_MAX) {
       s->backlog[s->backlog_count++] = item;
@@ -268,12 +265,9 @@ static void on_watch(copse_context *ctx, copse_bytes args, void *arg) {
   copse_status status = copse_buf_status(&list);
   if (status == COPSE_OK) status = copse_started(ctx, copse_buf_bytes(&list));
   copse_buf_deinit(&list);
-  if (status != COPSE_OK)
-    copse_fail(ctx, copse_status_error(status, "the list of names"));
-  else if (!copse_context_sends(ctx))
-    on_end(ctx, s);
-  else
-    copse__registry_watch(s->registry, &s->watcher);
+  if (status != COPSE_OK) copse_fail(ctx, copse_status_error(status, "the list of names"));
+  else if (!copse_context_sends(ctx)) on_end(ctx, s);
+  else copse__registry_watch(s->registry, &s->watcher);
 }
 
 copse_status copse__registry_init(copse *rt, const copse_config *config) {

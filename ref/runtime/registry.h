@@ -7,7 +7,8 @@
 
 #include "runtime/process.h"
 
-/* A name that somebody bears, from copse__registry_add to copse__registry_remove. The memory is the caller's. */
+/* A name that somebody bears, from copse__registry_add to copse__registry_remove. The memory is
+ * the caller's. */
 typedef struct copse__entry {
   copse__list all;
   char name[COPSE_NAME_MAX + 1];
@@ -27,7 +28,9 @@ void copse__registry_add(copse__registry *registry, copse__entry *entry);
 void copse__registry_remove(copse__registry *registry, copse__entry *entry);
 void copse__registry_watch(copse__registry *registry, copse__watcher *watcher);
 void copse__registry_unwatch(copse__watcher *watcher);
-/* The next entry under a name ("": any) after `at`, oldest first; NULL: the first. NULL when there is none. */
-const copse__entry *copse__registry_next(copse__registry *registry, const char *name, const copse__entry *at);
+/* The next entry under a name ("": any) after `at`, oldest first; NULL: the first. NULL when
+ * there is none. */
+const copse__entry *copse__registry_next(copse__registry *registry, const char *name,
+                                         const copse__entry *at);
 
 #endif

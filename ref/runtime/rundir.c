@@ -35,7 +35,7 @@
 #define BASE_MAX (COPSE__RUNDIR_MAX - 17) /* and a slash and 16 digits */
 #define ATTEMPTS 100
 
-/* --- where the directories are ----------------------------------------------------------------- */
+/* --- where the directories are ---------------------------------------------------------------- */
 
 /* Whether this is a directory that only we can write to. */
 static bool is_safe(const char *path) {
@@ -72,9 +72,10 @@ static bool make_base(char *path, size_t size, const char **why) {
   return false;
 }
 
-/* --- the lock ---------------------------------------------------------------------------------- */
+/* --- the lock --------------------------------------------------------------------------------- */
 
-/* Opens and locks a tree's directory; -1 if it is gone, locked or not the one of that name any more. */
+/* Opens and locks a tree's directory; -1 if it is gone, locked or not the one of that name any
+ * more. */
 static int lock_directory(const char *path) {
   struct stat mine, there;
   int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -109,22 +110,30 @@ static bool is_tree_name(const char *name) {
 }
 
 bool copse__rundir_of(const char *address, char path[COPSE__RUNDIR_MAX + 1]) {
-  char base[BASE_MAX + 1];
   const char *slash = strrchr(address, '/');
   path[0] = 0;
-  if (strncmp(address, "unix:", 5) != 0 || !slash || slash - (address + 5) > COPSE__RUNDIR_MAX)
-    return false;
+  if (strncmp(address, "unix:/", 6) != 0 || slash - (address + 5) > COPSE__RUNDIR_MAX) return false;
   snprintf(path, COPSE__RUNDIR_MAX + 1, "%.*s", (int)(slash - (address + 5)), address + 5);
-  for (int which = 0; which < 2; which++) {
-    size_t size = base_path(which, base, sizeof base) ? strlen(base) : 0;
-    if (size && strncmp(path, base, size) == 0 && path[size] == '/' && is_tree_name(path + size + 1))
-      return true;
-  }
+  slash = strrchr(path, '/');
+  if (slash && is_tree_name(slash + 1)) return true;
   path[0] = 0;
   return false;
 }
 
+/* Whether this is where this user's trees are: whatever the name says, nothing else is removed. */
+static bool is_ours(const char *path) {
+  char base[BASE_MAX + 1];
+  for (int which = 0; which < 2; which++) {
+    size_t size = base_path(which, base, sizeof base) ? strlen(base) : 0;
+    if (size && strncmp(path, base, size) == 0 && path[size] == '/' && is_safe(base) &&
+        is_tree_name(path + size + 1))
+      return true;
+  }
+  return false;
+}
+
 bool copse__rundir_sweep(const char *path) {
+  if (!is_ours(path)) return false;
   int fd = lock_directory(path);
   return fd >= 0 ? remove_locked(fd, path) : access(path, F_OK) != 0;
 }
@@ -142,7 +151,7 @@ static void visit_trees(const char *base, void (*visit)(const char *path, void *
   closedir(list);
 }
 
-/* --- a tree's own ------------------------------------------------------------------------------ */
+/* --- a tree's own ----------------------------------------------------------------------------- */
 
 static void sweep_one(const char *path, void *arg) {
   (void)arg;
@@ -191,7 +200,7 @@ void copse__rundir_remove(copse__rundir *dir) {
   dir->fd = -1;
 }
 
-/* --- the trees of this user -------------------------------------------------------------------- */
+/* --- the trees of this user ------------------------------------------------------------------- */
 
 typedef struct tree_visit {
   void (*cb)(const char *address, const char *name, void *arg);

@@ -35,8 +35,9 @@ copse_status copse_new(copse **out, const copse_config *given, char **why) {
   if (status) return status;
   status = copse__core_new(&rt, &config, is_child ? id : NULL, is_child ? name : config.name);
   if (status) {
-    because(why, status == COPSE_EINVAL ? "the name of an actor is 1 to 64 bytes of UTF-8 without control characters"
-                                        : copse_status_text(status));
+    because(why, status == COPSE_EINVAL
+                     ? "the name of an actor is 1 to 64 bytes of UTF-8 without control characters"
+                     : copse_status_text(status));
     return status;
   }
   status = copse__process_init(rt, &config, why);

@@ -13,6 +13,7 @@
  * be had, a constant stands for it.
  */
 #include "runtime/internal.h"
+#include "wire/value.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,9 +42,14 @@ copse__cause *copse__cause_new(copse_origin origin, const copse_ref *by, const c
     size_t size = strnlen(message, sizeof cause->cause.message);
     if (size >= sizeof cause->cause.message) {
       size = sizeof cause->cause.message - 1;
-      while (size && ((uint8_t)message[size] & 0xC0) == 0x80) size--; /* not in the middle of a character */
+      while (size && ((uint8_t)message[size] & 0xC0) == 0x80)
+        size--; /* not in the middle of a character */
     }
     memcpy(cause->cause.message, message, size);
+    /* Whatever text it came from: on a link it must be UTF-8. */
+    if (!copse__utf8((const uint8_t *)message, size))
+      for (size_t i = 0; i < size; i++)
+        if (cause->cause.message[i] & 0x80) cause->cause.message[i] = '?';
   }
   return cause;
 }
@@ -64,7 +70,8 @@ static void cancel(copse_scope *scope, copse__cause *cause, uint64_t grace_end);
 
 static void due(copse_member *member, unsigned flag) {
   member->flags |= flag;
-  if (copse__list_empty(&member->due)) copse__list_push(&member->scope->rt->members_due, &member->due);
+  if (copse__list_empty(&member->due))
+    copse__list_push(&member->scope->rt->members_due, &member->due);
 }
 
 /* Again where the grace got shorter: contexts and scopes pass that on, user code was told already. */
@@ -94,10 +101,8 @@ bool copse__member_join(copse_scope *scope, copse_member *member, const copse_me
   copse__list_push(&scope->members, &member->link);
   scope->count++;
   if (member->cbs.finish) scope->services++;
-  if (scope->cancelled)
-    tell_cancel(member);
-  else
-    check(scope); /* a service that came late is told to finish with the others */
+  if (scope->cancelled) tell_cancel(member);
+  else check(scope); /* a service that came late is told to finish with the others */
   return true;
 }
 
@@ -138,10 +143,8 @@ void copse__members_run(copse *rt, bool *any) {
     unsigned flags = member->flags;
     *any = true;
     member->flags &= ~(unsigned)(COPSE__MEMBER_CANCEL_DUE | COPSE__MEMBER_FINISH_DUE);
-    if (flags & COPSE__MEMBER_CANCEL_DUE)
-      member->cbs.cancel(member, member->arg);
-    else if (flags & COPSE__MEMBER_FINISH_DUE)
-      member->cbs.finish(member, member->arg);
+    if (flags & COPSE__MEMBER_CANCEL_DUE) member->cbs.cancel(member, member->arg);
+    else if (flags & COPSE__MEMBER_FINISH_DUE) member->cbs.finish(member, member->arg);
   }
 }
 
@@ -187,7 +190,8 @@ void copse__scope_cancel_shared(copse_scope *scope, copse__cause *cause, uint64_
   cancel(scope, cause, grace_end);
 }
 
-static void cancel_new(copse_scope *scope, copse_origin origin, const char *message, int64_t grace_ms) {
+static void cancel_new(copse_scope *scope, copse_origin origin, const char *message,
+                       int64_t grace_ms) {
   copse *rt = scope->rt;
   uint64_t end = copse__after(rt, grace_ms < 0 ? (int64_t)rt->rungs.grace_ms : grace_ms);
   if (scope->cancelled) {
@@ -199,7 +203,8 @@ static void cancel_new(copse_scope *scope, copse_origin origin, const char *mess
   copse__cause_unref(cause);
 }
 
-void copse_scope_cancel(copse_scope *scope, copse_origin origin, const char *message, int64_t grace_ms) {
+void copse_scope_cancel(copse_scope *scope, copse_origin origin, const char *message,
+                        int64_t grace_ms) {
   /* A repeat without a grace of its own changes nothing: it must not stretch or shorten what was said. */
   if (scope->cancelled && grace_ms < 0) return;
   cancel_new(scope, origin, message, grace_ms);
@@ -235,12 +240,13 @@ static void expire(copse_scope *scope) {
   cancel_new(scope, COPSE_ORIGIN_DEADLINE, scope->name ? scope->name : NULL, -1);
 }
 
-static void on_deadline(copse__timer *timer) { expire(copse__of(timer, copse_scope, deadline_timer)); }
+static void on_deadline(copse__timer *timer) {
+  expire(copse__of(timer, copse_scope, deadline_timer));
+}
 
 void copse__scope_set_deadline(copse_scope *scope, int64_t ms) {
   scope->deadline = copse__after(scope->rt, ms);
-  if (ms == 0)
-    expire(scope);
+  if (ms == 0) expire(scope);
   else if (!scope->cancelled)
     copse__timer_start(scope->rt, &scope->deadline_timer, scope->deadline, on_deadline);
 }
@@ -248,7 +254,8 @@ void copse__scope_set_deadline(copse_scope *scope, int64_t ms) {
 static copse_scope *tightest(const copse_scope *scope) {
   const copse_scope *found = NULL;
   for (; scope; scope = scope->parent)
-    if (scope->deadline != COPSE__NEVER && (!found || scope->deadline < found->deadline)) found = scope;
+    if (scope->deadline != COPSE__NEVER && (!found || scope->deadline < found->deadline))
+      found = scope;
   return (copse_scope *)(uintptr_t)found;
 }
 
@@ -333,8 +340,8 @@ copse_scope *copse__scope_new(copse *rt, copse_scope *parent, const copse_scope_
   return scope;
 }
 
-copse_scope *copse_scope_new(copse *rt, copse_scope *parent, const copse_scope_options *options, copse_scope_done_cb done,
-                             void *arg) {
+copse_scope *copse_scope_new(copse *rt, copse_scope *parent, const copse_scope_options *options,
+                             copse_scope_done_cb done, void *arg) {
   return parent ? copse__scope_new(rt, parent, options, done, arg, NULL) : NULL;
 }
 
@@ -364,13 +371,16 @@ void copse_scope_seal(copse_scope *scope, copse_error *error) {
 /* What came of a scope as a whole: a new reference, or NULL. */
 static copse_error *outcome(copse_scope *scope) {
   if (scope->expired) {
-    copse_error *error = scope->name ? copse_error_new(COPSE_CODE_DEADLINE, "the deadline of %s has passed", scope->name)
-                                     : copse_error_new(COPSE_CODE_DEADLINE, "the deadline has passed");
+    copse_error *error =
+        scope->name
+            ? copse_error_new(COPSE_CODE_DEADLINE, "the deadline of %s has passed", scope->name)
+            : copse_error_new(COPSE_CODE_DEADLINE, "the deadline has passed");
     record(scope, error);
   }
   if (!scope->error_count) return NULL;
   if (scope->errors_lost) {
-    copse_error *pair[2] = {copse__error_join(scope->errors, scope->error_count), copse__error_no_memory()};
+    copse_error *pair[2] = {copse__error_join(scope->errors, scope->error_count),
+                            copse__error_no_memory()};
     copse_error *whole = copse__error_join(pair, 2);
     copse_error_unref(pair[0]);
     return whole;
@@ -388,16 +398,19 @@ static void release_scope(copse__grave *grave) {
 }
 
 void copse__scopes_run(copse *rt, bool *any) {
-  for (copse__list *link; (link = copse__list_pop(&rt->scopes_ended));) {
+  /* Those that end meanwhile come in the next round: a task that opens one scope after the other must
+   * not keep the turn from reading links. */
+  copse__list now;
+  copse__list_init(&now);
+  copse__list_move(&now, &rt->scopes_ended);
+  for (copse__list *link; (link = copse__list_pop(&now));) {
     copse_scope *scope = copse__of(link, copse_scope, ended_link);
     copse_error *error = outcome(scope);
     *any = true;
     /* What its own error or deadline did to it is told by the error. */
     bool cancelled = scope->cancelled && !scope->failed && !scope->expired;
-    if (scope->done)
-      scope->done(scope, error, cancelled, scope->arg);
-    else if (error && scope->parent)
-      copse_scope_fail(scope->parent, copse_error_ref(error));
+    if (scope->done) scope->done(scope, error, cancelled, scope->arg);
+    else if (error && scope->parent) copse_scope_fail(scope->parent, copse_error_ref(error));
     copse_error_unref(error);
     copse_member_leave(&scope->member, NULL);
     copse__bury(rt, &scope->grave, release_scope);
@@ -412,11 +425,11 @@ void copse__scope_abandon(copse_scope *scope) {
     copse__list_remove(&member->link);
     copse__list_remove(&member->due);
     member->scope = NULL;
-    if (member->cancel_now == cancel_from_parent)
-      copse__scope_abandon(member->arg);
+    if (member->cancel_now == cancel_from_parent) copse__scope_abandon(member->arg);
     else if (member->flags & COPSE__MEMBER_HEAP)
       copse__bury(scope->rt, &member->grave, release_member);
   }
+  if (scope->context) copse__context_retire(scope->context); /* its link was lost before */
   copse__list_remove(&scope->ended_link);
   copse__timer_stop(scope->rt, &scope->deadline_timer);
   copse__timer_stop(scope->rt, &scope->shield_timer);

@@ -3,15 +3,15 @@
  * signals.c: being asked to stop by signal.
  *
  * SIGTERM in any actor, and SIGINT in a root, cancel the actor, as CANCEL from a parent would; a
- * second one takes the patience away, so that shielded clean-up ends and children are killed. In a
- * child SIGINT is ignored: the terminal sends it to every process it knows, and only the root shall turn
- * it into one cancellation that goes down the tree in order.
+ * second one takes the patience away, so that shielded clean-up ends and children are killed. In
+ * a child SIGINT is ignored: the terminal sends it to every process it knows, and only the root
+ * shall turn it into one cancellation that goes down the tree in order.
  *
- * A disposition that is not the default is somebody's decision, the host program's or nohup's, and
- * is left alone.
+ * A disposition that is not the default is somebody's decision, the host program's or nohup's,
+ * and is left alone.
  *
- * The handler only counts, wakes the loop, and lets a binding interrupt user code that burns CPU; the rest happens in
- * the turn.
+ * The handler only counts and wakes the loop; the rest happens in the turn, or, where user code
+ * burns CPU and does not let the loop turn, in copse_pump.
  */
 #include "runtime/process.h"
 
@@ -41,8 +41,8 @@ static void on_signal(int signal) {
   errno = number;
 }
 
-static void on_stop(copse_job *job) {
-  copse__process *process = copse__of(job, copse__process, stop_job);
+/* Cancels what was asked for; runs no user code. */
+static void stop(copse__process *process) {
   unsigned terms = atomic_exchange(&state.terms, 0), ints = atomic_exchange(&state.ints, 0);
   if (!terms && !ints) return;
   process->stops += terms + ints;
@@ -51,7 +51,11 @@ static void on_stop(copse_job *job) {
                     terms ? "SIGTERM" : "SIGINT", process->stops > 1 ? 0 : -1);
 }
 
-static void on_pump(copse *rt) { on_stop(&rt->process->stop_job); }
+static void on_stop(copse_job *job) { stop(copse__of(job, copse__process, stop_job)); }
+
+/* In the middle of user code that does not come back to the loop: Ctrl-C must reach it all the
+ * same. */
+static void on_pump(copse *rt) { stop(rt->process); }
 
 static void on_async(uv_async_t *async) {
   copse__process *process = async->data;
@@ -83,9 +87,9 @@ copse_status copse__signals_init(copse__process *process) {
   }
   process->stop->data = process;
   uv_unref((uv_handle_t *)process->stop);
-  process->rt->on_pump = on_pump;
   memset(&state.taken, 0, sizeof state.taken);
   atomic_store(&state.process, process);
+  process->rt->on_pump = on_pump;
   for (size_t i = 0; i < WATCHED; i++)
     take(i, watched[i] == SIGINT && process->is_child ? SIG_IGN : on_signal);
   return COPSE_OK;
@@ -96,6 +100,7 @@ void copse__signals_deinit(copse__process *process) {
   for (size_t i = 0; i < WATCHED; i++)
     if (state.taken[i]) sigaction(watched[i], &state.before[i], NULL);
   atomic_store(&state.process, NULL);
+  process->rt->on_pump = NULL;
   copse_unpost(process->rt, &process->stop_job);
   process->stop->data = NULL;
   process->rt->on_pump = NULL;

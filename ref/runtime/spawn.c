@@ -2,20 +2,20 @@
  *
  * spawn.c: starting a process.
  *
- * Why not uv_spawn, posix_spawn or fork? fork copies the page tables, so that a large actor stalls
- * its loop for tens of milliseconds per child; uv_spawn is a fork. posix_spawn is quick but has no
- * place for the two calls on which the promise "no orphans" rests: PR_SET_PDEATHSIG, and the
- * comparison of getppid() that closes the gap before it took effect. So this file is a vfork with
- * those two in it: clone with CLONE_VM (nothing is copied) and CLONE_VFORK (we sleep until the child
- * has executed its program or given up), on a stack of its own, and CLONE_PIDFD, which gives us a
- * handle of the child that can never mean another process.
+ * Why not uv_spawn, posix_spawn or fork? fork copies the page tables, so that a large actor
+ * stalls its loop for tens of milliseconds per child; uv_spawn is a fork. posix_spawn is quick
+ * but has no place for the two calls on which the promise "no orphans" rests: PR_SET_PDEATHSIG,
+ * and the comparison of getppid() that closes the gap before it took effect. So this file is a
+ * vfork with those two in it: clone with CLONE_VM (nothing is copied) and CLONE_VFORK (we sleep
+ * until the child has executed its program or given up), on a stack of its own, and CLONE_PIDFD,
+ * which gives us a handle of the child that can never mean another process.
  *
- * Between clone and execve the child runs in our memory while our other threads go on. It therefore
- * does nothing but system calls on what was prepared for it: no allocation, no lock, no search
- * of PATH (the parent did that), and no signal handler of ours may run in it (all signals are
- * blocked around the clone, and in the child reset before they are unblocked). It tells us how it
- * fared through a shared page, which also holds where a tool such as valgrind turns CLONE_VM into a
- * fork.
+ * Between clone and execve the child runs in our memory while our other threads go on. It
+ * therefore does nothing but system calls on what was prepared for it: no allocation, no lock,
+ * no search of PATH (the parent did that), and no signal handler of ours may run in it (all
+ * signals are blocked around the clone, and in the child reset before they are unblocked). It
+ * tells us how it fared through a shared page, which also holds where a tool such as valgrind
+ * turns CLONE_VM into a fork.
  */
 #include "runtime/spawn.h"
 
@@ -39,8 +39,8 @@
 #define SYS_close_range 436
 #endif
 
-/* execve never returns, so a sanitizer would never see these functions leave their frames, and hold the
- * stack, and whatever is mapped there next, for poisoned. */
+/* execve never returns, so a sanitizer would never see these functions leave their frames, and
+ * hold the stack, and whatever is mapped there next, for poisoned. */
 #define IN_CHILD __attribute__((no_sanitize("address", "thread")))
 
 #define STACK_SIZE 65536u
@@ -51,8 +51,8 @@ typedef struct spawn_job {
   const copse__spawn_args *args;
   const char *path;
   pid_t parent;
-  int lift;        /* descriptors from here up are out of the way of 0..COPSE__SPAWN_FDS-1 */
-  int open_max;    /* for systems without close_range */
+  int lift;     /* descriptors from here up are out of the way of 0..COPSE__SPAWN_FDS-1 */
+  int open_max; /* for systems without close_range */
   copse__spawn_step step;
   int error;
 } spawn_job;
@@ -66,7 +66,7 @@ const char *copse__spawn_step_text(copse__spawn_step step) {
   return (size_t)step < sizeof texts / sizeof *texts ? texts[step] : "cannot be started";
 }
 
-/* --- the child, in our memory ------------------------------------------------------------------ */
+/* --- the child, in our memory ----------------------------------------------------------------- */
 
 IN_CHILD static void child_reset_signals(void) {
   struct sigaction action;
@@ -98,10 +98,8 @@ IN_CHILD static bool child_set_descriptors(spawn_job *job) {
     if (opened >= 0) close(opened);
   }
   for (int i = 0; i < COPSE__SPAWN_FDS; i++) {
-    if (job->args->fds[i] == COPSE__FD_CLOSED)
-      close(i);
-    else if (lifted[i] >= 0 && dup2(lifted[i], i) < 0) /* dup2 clears close-on-exec */
-      return false;
+    if (job->args->fds[i] == COPSE__FD_CLOSED) close(i);
+    else if (lifted[i] >= 0 && dup2(lifted[i], i) < 0) /* dup2 clears close-on-exec */ return false;
     else if (lifted[i] < 0)
       fcntl(i, F_SETFD, 0); /* inherited; that it is closed here is no error */
   }
@@ -149,7 +147,7 @@ failed:
   return 127;
 }
 
-/* --- the parent -------------------------------------------------------------------------------- */
+/* --- the parent ------------------------------------------------------------------------------- */
 
 static const char *path_variable(char *const *envp) {
   for (; *envp; envp++)
@@ -186,10 +184,8 @@ static char *find_program(const char *name, char *const *envp, int *error) {
       *error = ENOMEM;
       return NULL;
     }
-    if (size == 0)
-      sprintf(path, "./%s", name);
-    else
-      sprintf(path, "%.*s/%s", (int)size, dir, name);
+    if (size == 0) sprintf(path, "./%s", name);
+    else sprintf(path, "%.*s/%s", (int)size, dir, name);
     if (is_program(path, error)) return path;
     free(path);
     if (!dir[size]) return NULL;
@@ -215,7 +211,8 @@ copse_status copse__spawn(const copse__spawn_args *args, copse__spawned *child,
   char *path = find_program(args->argv[0], args->envp, &number);
   if (!path) return fail(error, COPSE__SPAWN_LOOKUP, number);
 
-  spawn_job *job = mmap(NULL, sizeof *job, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  spawn_job *job =
+      mmap(NULL, sizeof *job, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   char *stack = mmap(NULL, STACK_SIZE, PROT_READ | PROT_WRITE,
                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
   if (job == MAP_FAILED || stack == MAP_FAILED) {

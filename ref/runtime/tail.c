@@ -2,19 +2,19 @@
  *
  * tail.c: the last words of a child.
  *
- * What a process writes to its standard error output before it dies is the best explanation there
- * is, so the parent keeps the end of it for the error `died`, and passes everything on to its own,
- * so that nothing looks different from a program without actors.
+ * What a process writes to its standard error output before it dies is the best explanation
+ * there is, so the parent keeps the end of it for the error `died`, and passes everything on to
+ * its own, so that nothing looks different from a program without actors.
  *
- * It is a pipe and not a socket, because scripts open /dev/stderr, which fails on a socket. A write
- * to a pipe whose reader has died raises SIGPIPE; the runtime takes care of that in every actor
- * (see core.c), so that an actor that outlives its parent is not killed in the middle of its
- * clean-up by a line of its log.
+ * It is a pipe and not a socket, because scripts open /dev/stderr, which fails on a socket. A
+ * write to a pipe whose reader has died raises SIGPIPE; the runtime takes care of that in every
+ * actor (see core.c), so that an actor that outlives its parent is not killed in the middle of
+ * its clean-up by a line of its log.
  *
- * Our own standard error output may be slow, or a pipe that nobody reads just now. Writing to it must not
- * hold up the loop: we write only when poll says that there is room, at most PIPE_BUF bytes, and
- * otherwise leave the child's output in its pipe and look again soon. So a child that writes faster
- * than the terminal takes it waits, as it would without us.
+ * Our own standard error output may be slow, or a pipe that nobody reads just now. Writing to it
+ * must not hold up the loop: we write only when poll says that there is room, at most PIPE_BUF
+ * bytes, and otherwise leave the child's output in its pipe and look again soon. So a child that
+ * writes faster than the terminal takes it waits, as it would without us.
  */
 #include "runtime/tail.h"
 
@@ -25,7 +25,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define AGAIN_MS 10       /* how soon we look again at an output without room */
+#define AGAIN_MS 10        /* how soon we look again at an output without room */
 #define AFTER_DEATH_MS 200 /* how long we read after the death of the child at most */
 #define READS_PER_TURN 8
 
@@ -117,8 +117,7 @@ static void look(copse__tail *tail, bool to_the_end) {
     }
   }
   copse__poll_events(&tail->poll, UV_READABLE);
-  if (tail->read_until)
-    copse__timer_start(tail->rt, &tail->timer, tail->read_until, on_timer);
+  if (tail->read_until) copse__timer_start(tail->rt, &tail->timer, tail->read_until, on_timer);
 }
 
 copse_status copse__tail_open(copse *rt, copse__tail *tail, bool forward, int *child_end) {
@@ -146,7 +145,8 @@ void copse__tail_finish(copse__tail *tail, void (*on_end)(copse__tail *tail)) {
   copse__timer_start(tail->rt, &tail->timer, copse_now(tail->rt), on_timer);
 }
 
-/* The length of the UTF-8 sequence at `at`, 0 if there is none. Overlong forms and surrogates are none. */
+/* The length of the UTF-8 sequence at `at`, 0 if there is none. Overlong forms and surrogates
+ * are none. */
 static size_t utf8_size(const uint8_t *at, size_t size) {
   uint8_t c = at[0];
   if (c < 0x80) return 1;
@@ -174,10 +174,8 @@ void copse__tail_text(const copse__tail *tail, copse_buf *out) {
   }
   while (at < stop) {
     size_t n = utf8_size(at, (size_t)(stop - at));
-    if (n)
-      copse_buf_append(out, at, n);
-    else
-      copse_buf_append(out, "?", n = 1);
+    if (n) copse_buf_append(out, at, n);
+    else copse_buf_append(out, "?", n = 1);
     at += n;
   }
 }

@@ -22,12 +22,12 @@ typedef struct copse__tail {
   uint8_t ring[COPSE__TAIL_SIZE];
 } copse__tail;
 
-/* Makes the pipe and reads it. *child_end (close-on-exec) is for the child's descriptor 2 and is the caller's
- * to close after the spawn. COPSE_ENOMEM, COPSE_ESYSTEM; then nothing is open. */
+/* Makes the pipe and reads it. *child_end (close-on-exec) is for the child's descriptor 2 and is
+ * the caller's to close after the spawn. COPSE_ENOMEM, COPSE_ESYSTEM; then nothing is open. */
 copse_status copse__tail_open(copse *rt, copse__tail *tail, bool forward, int *child_end);
 
-/* The child is dead: `on_end` runs once, in the turn, when all it wrote has been read, or after a bounded
- * time if another process holds the pipe open. */
+/* The child is dead: `on_end` runs once, in the turn, when all it wrote has been read, or after
+ * a bounded time if another process holds the pipe open. */
 void copse__tail_finish(copse__tail *tail, void (*on_end)(copse__tail *tail));
 
 /* Appends what is kept as text: UTF-8 whatever the child wrote (what is not becomes '?'), beginning

@@ -53,10 +53,8 @@ static void take_out(copse *rt, copse__timer *timer) {
   if (*heap == timer) {
     *heap = rest;
   } else {
-    if (timer->prev->child == timer)
-      timer->prev->child = timer->next;
-    else
-      timer->prev->next = timer->next;
+    if (timer->prev->child == timer) timer->prev->child = timer->next;
+    else timer->prev->next = timer->next;
     if (timer->next) timer->next->prev = timer->prev;
     *heap = meld(*heap, rest);
   }

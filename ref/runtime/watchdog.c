@@ -2,22 +2,23 @@
  *
  * watchdog.c: nobody outlives the parent's link.
  *
- * When a parent dies, nobody is left to climb a ladder for its children. Each must see the loss of
- * its link and go by itself, and it must do so even if its user code is in an endless loop or
+ * When a parent dies, nobody is left to climb a ladder for its children. Each must see the loss
+ * of its link and go by itself, and it must do so even if its user code is in an endless loop or
  * in a C call that does not come back, so that the event loop never hears of the loss. So every
- * actor that has a parent has this thread. It sleeps in poll on the link, costs a small stack, and
- * wakes once in its life:
+ * actor that has a parent has this thread. It sleeps in poll on the link, costs a small stack,
+ * and wakes once in its life:
  *
  *   loss          it wakes the loop, which cancels everything and cleans up;
- *   50 ms later   if the loop has not turned, it shuts down the links to our own children, so that they learn of the
- *                 loss now and the grace is one for the whole subtree, not one for each level;
+ *   50 ms later   if the loop has not turned, it shuts down the links to our own children, so that
+ *                 they learn of the loss now and the grace is one for the whole subtree, not one
+ *                 for each level;
  *   the grace     whoever is still here is killed: the actor's process group (launchers and helpers
  *                 too), then the process itself.
  *
- * It must not close anything, because the loop still owns it all; shutting a socket down is enough
- * for the other end to see the end. The last act is exit_group and not only SIGKILL, because as the
- * first process of a pid namespace we are immune to our own signals; that exit takes everything
- * below with it.
+ * It must not close anything, because the loop still owns it all; shutting a socket down is
+ * enough for the other end to see the end. The last act is exit_group and not only SIGKILL,
+ * because as the first process of a pid namespace we are immune to our own signals; that exit
+ * takes everything below with it.
  */
 #include "runtime/watchdog.h"
 
@@ -42,6 +43,7 @@ struct copse__watchdog {
   int stop; /* an eventfd: readable when the thread is to end */
   copse__watchdog_config config;
   atomic_uint grace_ms;
+  uint64_t lost_at;     /* in now_ms; 0: not. The thread's, until it is joined. */
   pthread_mutex_t lock; /* of what follows */
   int *links;
   size_t link_count, link_room;
@@ -92,11 +94,11 @@ _Noreturn static void put_an_end_to_it(const copse__watchdog *dog) {
 static void *run(void *arg) {
   copse__watchdog *dog = arg;
   if (!wait_for_loss(dog)) return NULL;
-  uint64_t lost_at = now_ms();
-  sig_atomic_t turns = *dog->config.turns;
+  uint64_t lost_at = dog->lost_at = now_ms();
+  int turns = atomic_load(dog->config.turns);
   dog->config.lost(dog->config.arg);
   if (sleep_until(dog, lost_at + STALL_MS)) return NULL;
-  if (*dog->config.turns == turns) shut_links(dog);
+  if (atomic_load(dog->config.turns) == turns) shut_links(dog);
   if (sleep_until(dog, lost_at + atomic_load(&dog->grace_ms))) return NULL;
   put_an_end_to_it(dog);
 }
@@ -132,11 +134,25 @@ copse_status copse__watchdog_start(copse__watchdog **out, const copse__watchdog_
   return COPSE_OK;
 }
 
+/* Whoever is here still, in an exit handler that hangs, is killed by the kernel. Nothing of ours
+ * is needed for that, and nothing can stop it. */
+static void leave_to_the_kernel(uint64_t until) {
+  struct sigevent event;
+  timer_t timer;
+  memset(&event, 0, sizeof event);
+  event.sigev_notify = SIGEV_SIGNAL;
+  event.sigev_signo = SIGKILL;
+  struct itimerspec at = {.it_value = {(time_t)(until / 1000), (long)(until % 1000) * 1000000 + 1}};
+  if (timer_create(CLOCK_MONOTONIC, &event, &timer) == 0)
+    timer_settime(timer, TIMER_ABSTIME, &at, NULL);
+}
+
 void copse__watchdog_stop(copse__watchdog *dog) {
   if (!dog) return;
   uint64_t one = 1;
   while (write(dog->stop, &one, sizeof one) < 0 && errno == EINTR) continue;
   pthread_join(dog->thread, NULL);
+  if (dog->lost_at) leave_to_the_kernel(dog->lost_at + atomic_load(&dog->grace_ms));
   close(dog->stop);
   pthread_mutex_destroy(&dog->lock);
   free(dog->links);

@@ -16,7 +16,7 @@
 
 static void begin_serve(stage *s) { stage_spawn(s, "worker", "serve", NULL); }
 
-/* --- living ------------------------------------------------------------------------------------ */
+/* --- living ----------------------------------------------------------------------------------- */
 
 static bool on_echo(copse_context *ctx, const copse_outcome *outcome, void *arg) {
   stage *s = arg;
@@ -249,7 +249,7 @@ static void sigterm_cancels_a_child_which_its_parent_takes_for_an_error(void **s
   stage_deinit(&s);
 }
 
-/* --- dying ------------------------------------------------------------------------------------- */
+/* --- dying ------------------------------------------------------------------------------------ */
 
 static bool remember_error(copse_context *ctx, const copse_outcome *outcome, void *arg) {
   stage *s = arg;
@@ -356,7 +356,9 @@ static void a_command_that_cannot_be_executed_is_spawn_failed_with_the_reason(vo
   stage_deinit(&s);
 }
 
-static void begin_broken(stage *s) { stage_spawn(s, "worker", "broken", NULL); }
+static void begin_broken(stage *s) {
+  call(s, stage_spawn(s, "worker", "broken", NULL), "echo"); /* waits, and fails with it */
+}
 
 static void a_child_whose_main_fails_tells_its_error_and_not_only_that_it_is_gone(void **state) {
   (void)state;
@@ -367,6 +369,8 @@ static void a_child_whose_main_fails_tells_its_error_and_not_only_that_it_is_gon
   assert_int_equal(info->known, COPSE_CODE_FAILED);
   assert_string_equal(info->message, "this actor cannot start");
   assert_string_equal(info->actor.name, "worker");
+  assert_ptr_equal(s.own, s.error);
+  copse_error_unref(s.own);
   stage_deinit(&s);
 }
 
@@ -383,7 +387,7 @@ static void a_child_that_exits_before_its_hello_has_died_with_its_last_words(voi
   stage_deinit(&s);
 }
 
-/* --- being made to go -------------------------------------------------------------------------- */
+/* --- being made to go ------------------------------------------------------------------------- */
 
 static void begin_silent(stage *s) {
   copse_spawn_options options = {.size = sizeof options, .rungs = {.boot_ms = 50}};
@@ -454,6 +458,21 @@ static void a_stopped_child_is_woken_by_the_ladder(void **state) {
   stage_deinit(&s);
 }
 
+static void ignore_registered(copse_error *error, void *arg) {
+  (void)error;
+  (void)arg;
+}
+
+static void a_runtime_that_is_freed_without_having_run_takes_its_children_with_it(void **state) {
+  (void)state;
+  stage s = {0};
+  stage_init(&s);
+  s.scope = copse_root_scope(s.rt);
+  stage_spawn(&s, "worker", "serve", NULL);
+  assert_int_equal(copse_register(s.rt, s.scope, "me", ignore_registered, NULL), COPSE_OK);
+  stage_deinit(&s);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_child_answers_a_call_and_finishes_with_what_its_main_returned),
@@ -477,6 +496,7 @@ int main(void) {
       cmocka_unit_test(what_a_child_says_in_place_of_hello_is_quoted),
       cmocka_unit_test(a_child_that_ignores_everything_is_killed_and_that_is_an_error),
       cmocka_unit_test(a_stopped_child_is_woken_by_the_ladder),
+      cmocka_unit_test(a_runtime_that_is_freed_without_having_run_takes_its_children_with_it),
   };
   return cmocka_run_group_tests(tests, stage_group_begin, stage_group_end);
 }

@@ -32,7 +32,7 @@ static copse_child *spawn_named(stage *s, const char *name, const char *as) {
   return stage_spawn(s, name, NULL, &options);
 }
 
-/* --- finding ----------------------------------------------------------------------------------- */
+/* --- finding ---------------------------------------------------------------------------------- */
 
 static bool on_answer(copse_context *ctx, const copse_outcome *outcome, void *arg) {
   stage *s = arg;
@@ -54,9 +54,9 @@ static void begin_asking(stage *s) {
   copse_pack_cstr(&args, "name");
   copse_pack_cstr(&args, "service");
   p->asker = stage_spawn(s, "asker", "serve", NULL);
-  assert_int_equal(copse_call(copse_child_peer(p->asker), s->scope, "ask", copse_buf_bytes(&args),
-                              on_answer, s),
-                   COPSE_OK);
+  assert_int_equal(
+      copse_call(copse_child_peer(p->asker), s->scope, "ask", copse_buf_bytes(&args), on_answer, s),
+      COPSE_OK);
   copse_buf_deinit(&args);
   p->named = spawn_named(s, "worker", "service");
 }
@@ -140,7 +140,7 @@ static void waiting_for_a_name_ends_with_its_scope(void **state) {
   stage_deinit(&s);
 }
 
-/* --- watching ---------------------------------------------------------------------------------- */
+/* --- watching --------------------------------------------------------------------------------- */
 
 static void on_event(char op, const copse_ref *ref, copse_error *error, void *arg) {
   stage *s = arg;
@@ -198,7 +198,7 @@ static void a_registration_alone_does_not_keep_its_scope(void **state) {
   stage_deinit(&s);
 }
 
-/* --- copse.info -------------------------------------------------------------------------------- */
+/* --- copse.info ------------------------------------------------------------------------------- */
 
 static char seen_state[32];
 static pid_t seen_pid;
@@ -263,7 +263,10 @@ static void grow_one(stage *s, copse_child *child) {
 static void begin_top(stage *s) { stage_spawn(s, "top", "serve", NULL); }
 
 static void info_of(const char *bottom, const char *expected) {
-  stage s = {.on_begin = begin_top, .on_ready = grow_one, .on_up = ask_when_up, .own = (void *)(uintptr_t)bottom,
+  stage s = {.on_begin = begin_top,
+             .on_ready = grow_one,
+             .on_up = ask_when_up,
+             .own = (void *)(uintptr_t)bottom,
              .grace_ms = 300};
   seen_pid = 0;
   stage_init(&s);

@@ -4,23 +4,26 @@
  *
  * usage: actor-tool MODE [ARGUMENT]
  *
- * Mode root is the root of a tree of four levels and fifteen processes, with ARGUMENT at its bottom.
+ * Mode root is the root of a tree of four levels and fifteen processes, with ARGUMENT at its
+ * bottom.
  *
  * Mode named registers itself under the name ARGUMENT.
  *
  * An actor (modes serve, root, deaf, broken, liar) exports
  *   echo VALUE            returns it
- *   grow {levels, width, mode}   spawns `width` actors and has each grow a level less; at the bottom: does `mode`.
- *                         Held: ends when it is cancelled or its opener says END.
+ *   grow {levels, width, mode}   spawns `width` actors and has each grow a level less; at the
+ *                         bottom: does `mode`. Ends when it is cancelled or its opener says END.
  *   hold                  runs until it is cancelled
  *   litter                starts a program that detaches itself from everything
- *   ask {name}            waits for who is registered under a name, connects to it and calls `who` there
+ *   ask {name}            waits for who is registered under a name, connects there and calls `who`
  *   who                   returns its own name
  *   exit {status}         exits at once, without a word
  *   die {signal}          kills itself
  *   late                  returns 7 when its opener ends its items
- * Modes of the bottom and of the process: idle, spin (burns CPU), stop (SIGSTOP), block (sleeps in a system call).
- * What comes up says so in a line "NAME PID WHAT" written to the fifo ACTOR_PIPE, if there is one.
+ * Modes of the bottom and of the process: idle, spin (burns CPU), stop (SIGSTOP), block (sleeps
+ * in a system call). What comes up says so in a line "NAME PID WHAT" written to the fifo
+ * ACTOR_PIPE, if there is one. With ACTOR_DETACHED, actors are spawned behind a launcher that puts
+ * them into a session of their own and stays.
  */
 #include <copse.h>
 #include <errno.h>
@@ -64,7 +67,7 @@ static void text(copse_bytes args, const char *key, char *out, size_t size) {
     snprintf(out, size, "%.*s", (int)str.size, (const char *)str.data);
 }
 
-/* --- handlers ---------------------------------------------------------------------------------- */
+/* --- handlers --------------------------------------------------------------------------------- */
 
 static void on_echo(copse_context *ctx, copse_bytes args, void *arg) {
   (void)arg;
@@ -106,7 +109,7 @@ static void on_late(copse_context *ctx, copse_bytes args, void *arg) {
   copse_started(ctx, (copse_bytes){NULL, 0});
 }
 
-/* --- growing a tree ---------------------------------------------------------------------------- */
+/* --- growing a tree --------------------------------------------------------------------------- */
 
 #define WIDTH_MAX 8
 
@@ -143,10 +146,8 @@ static void on_child_ready(copse_child *child, void *arg) {
   options.send = true;
   copse_context *ctx;
   copse_status status = copse_open(copse_child_peer(child), g->scope, &options, &ctx);
-  if (status == COPSE_OK)
-    g->below[g->below_count++] = ctx;
-  else if (status != COPSE_ECANCELLED)
-    abort();
+  if (status == COPSE_OK) g->below[g->below_count++] = ctx;
+  else if (status != COPSE_ECANCELLED) abort();
   copse_buf_deinit(&args);
 }
 
@@ -175,8 +176,11 @@ static void grow(grower *g) {
   say(own_name, "middle");
   for (int64_t i = 0; i < g->width && i < WIDTH_MAX; i++) {
     char name[COPSE_NAME_MAX + 1];
-    const char *argv[] = {self_path, "serve", NULL};
+    char line[4200];
+    const char *plain[] = {self_path, "serve", NULL}, *detached[] = {"sh", "-c", line, NULL};
+    const char *const *argv = getenv("ACTOR_DETACHED") ? detached : plain;
     snprintf(name, sizeof name, "%.40s.%d", own_name, (int)i);
+    snprintf(line, sizeof line, "setsid -f '%s' serve; exec sleep 1000", self_path);
     copse_spawn_options options = {.size = sizeof options, .name = name, .argv = argv};
     copse_status status = copse_spawn(g->rt, g->scope, &options, &cbs, g, NULL);
     if (status != COPSE_OK && status != COPSE_ECANCELLED) abort();
@@ -217,7 +221,7 @@ static void on_litter(copse_context *ctx, copse_bytes args, void *arg) {
   copse_return(ctx, (copse_bytes){NULL, 0});
 }
 
-/* --- the registry ------------------------------------------------------------------------------ */
+/* --- the registry ----------------------------------------------------------------------------- */
 
 static bool on_asked(copse_context *inner, const copse_outcome *outcome, void *arg) {
   copse_context *ctx = arg;
@@ -246,8 +250,7 @@ static void on_reached(copse *rt, copse_peer *peer, copse_error *error, void *ar
 static void on_found(const copse_ref *refs, size_t count, copse_error *error, void *arg) {
   copse_context *ctx = arg;
   copse *rt = copse_context_runtime(ctx);
-  if (error)
-    copse_fail(ctx, copse_error_ref(error));
+  if (error) copse_fail(ctx, copse_error_ref(error));
   else if (count != 1 ||
            copse_reach(rt, copse_context_scope(ctx), refs, on_reached, ctx) != COPSE_OK)
     abort();
@@ -274,7 +277,7 @@ static void on_registered(copse_error *error, void *arg) {
   copse_main_done(rt, (copse_bytes){NULL, 0}, copse_error_ref(error));
 }
 
-/* --- main -------------------------------------------------------------------------------------- */
+/* --- main ------------------------------------------------------------------------------------- */
 
 static void ignore_cancel(copse_member *member, void *arg) {
   (void)member;

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * Trees of processes: whatever is killed, wherever, and whatever the others are doing, nothing is left.
+ * Trees of processes: whatever is killed, wherever, and whatever the others are doing, nothing
+ * is left.
  *
- * The test's process is a subreaper: what escapes from a tree becomes its child. That nobody is left and no zombie was
- * left to it is checked after every test (see stage_deinit).
+ * The test's process is a subreaper: what escapes from a tree becomes its child. That nobody is
+ * left and no zombie was left to it is checked after every test (see stage_deinit).
  */
 #include "test/stage.h"
 
@@ -30,9 +31,9 @@ typedef struct plan {
   const char *bottom; /* what the leaves do */
   const char *victim; /* who is hit when all are up; NULL: nobody */
   int signal;
-  bool cancel;        /* the tree is cancelled when all are up */
-  bool finish;        /* the tree is told to finish */
-  int litter;         /* -1, or how many calls of litter are under way */
+  bool cancel; /* the tree is cancelled when all are up */
+  bool finish; /* the tree is told to finish */
+  int litter;  /* -1, or how many calls of litter are under way */
   copse_context *grown;
 } plan;
 
@@ -189,7 +190,13 @@ static void a_killed_middle_leaves_nothing_of_blocked_leaves(void **state) {
   middle_killed_with("block");
 }
 
-/* --- a root that is killed: another process ---------------------------------------------------- */
+/* --- a root that is killed: another process --------------------------------------------------- */
+
+static bool directory_is_empty(void) {
+  char path[64];
+  snprintf(path, sizeof path, "%s/copse", getenv("XDG_RUNTIME_DIR"));
+  return rmdir(path) == 0;
+}
 
 static void root_hit_with(const char *bottom, int signal, int expected_status) {
   char fifo[96], line[128];
@@ -201,23 +208,24 @@ static void root_hit_with(const char *bottom, int signal, int expected_status) {
   snprintf(fifo, sizeof fifo, "%s/up", getenv("XDG_RUNTIME_DIR"));
   assert_int_equal(mkfifo(fifo, 0600), 0);
   setenv("ACTOR_PIPE", fifo, 1);
-  setenv("ACTOR_GRACE", signal == SIGKILL && strcmp(bottom, "idle") ? "300" : "20000", 1);
+  bool clean = strcmp(bottom, "idle") == 0 && !getenv("ACTOR_DETACHED"); /* all go by themselves */
+  setenv("ACTOR_GRACE", clean || signal != SIGKILL ? "20000" : "300", 1);
   FILE *pipe = fopen(fifo, "r+e");
   assert_non_null(pipe);
-  assert_int_equal(
-      posix_spawn(&root, argv[0], NULL, NULL, (char *const *)(uintptr_t)argv, environ), 0);
+  assert_int_equal(posix_spawn(&root, argv[0], NULL, NULL, (char *const *)(uintptr_t)argv, environ),
+                   0);
   for (int up = 0; up < 15; up++) assert_non_null(fgets(line, sizeof line, pipe));
   assert_int_equal(kill(root, signal), 0);
   assert_int_equal(waitpid(root, &status, 0), root);
-  if (signal == SIGKILL)
-    assert_true(WIFSIGNALED(status));
-  else
-    assert_int_equal(WIFEXITED(status) ? WEXITSTATUS(status) : -1, expected_status);
+  if (signal == SIGKILL) assert_true(WIFSIGNALED(status));
+  else assert_int_equal(WIFEXITED(status) ? WEXITSTATUS(status) : -1, expected_status);
   stage_wait_for_nobody();
   fclose(pipe);
   unlink(fifo);
   unsetenv("ACTOR_PIPE");
   assert_int_equal(stage_fds(), fds);
+  /* Actors that could clean up have removed its directory; for others the next who looks does. */
+  if (clean) assert_true(directory_is_empty());
   assert_int_equal(stage_trees(), 0);
 }
 
@@ -241,6 +249,17 @@ static void a_killed_root_leaves_nothing_of_a_blocked_tree(void **state) {
   root_hit_with("block", SIGKILL, 0);
 }
 
+/* Each actor behind a shell, in a session of its own, and not a child of who spawned it. */
+static void a_killed_root_leaves_nothing_of_actors_that_their_launchers_detached(void **state) {
+  (void)state;
+  setenv("ACTOR_DETACHED", "1", 1);
+  root_hit_with("idle", SIGKILL, 0);
+  root_hit_with("spin", SIGKILL, 0);
+  root_hit_with("stop", SIGKILL, 0);
+  root_hit_with("block", SIGKILL, 0);
+  unsetenv("ACTOR_DETACHED");
+}
+
 static void a_root_that_is_interrupted_cancels_its_tree_and_succeeds(void **state) {
   (void)state;
   root_hit_with("idle", SIGINT, 0);
@@ -251,7 +270,7 @@ static void a_root_that_is_terminated_cancels_its_tree_and_succeeds(void **state
   root_hit_with("idle", SIGTERM, 0);
 }
 
-/* --- what is no actor -------------------------------------------------------------------------- */
+/* --- what is no actor ------------------------------------------------------------------------- */
 
 static bool on_littered(copse_context *ctx, const copse_outcome *outcome, void *arg) {
   stage *s = arg;
@@ -262,8 +281,8 @@ static bool on_littered(copse_context *ctx, const copse_outcome *outcome, void *
 }
 
 static void litter(stage *s, copse_child *child) {
-  assert_int_equal(copse_call(copse_child_peer(child), s->scope, "litter",
-                              (copse_bytes){NULL, 0}, on_littered, s),
+  assert_int_equal(copse_call(copse_child_peer(child), s->scope, "litter", (copse_bytes){NULL, 0},
+                              on_littered, s),
                    COPSE_OK);
 }
 
@@ -307,6 +326,7 @@ int main(void) {
       cmocka_unit_test(a_killed_root_leaves_nothing_of_a_busy_tree),
       cmocka_unit_test(a_killed_root_leaves_nothing_of_a_stopped_tree),
       cmocka_unit_test(a_killed_root_leaves_nothing_of_a_blocked_tree),
+      cmocka_unit_test(a_killed_root_leaves_nothing_of_actors_that_their_launchers_detached),
       cmocka_unit_test(a_root_that_is_interrupted_cancels_its_tree_and_succeeds),
       cmocka_unit_test(a_root_that_is_terminated_cancels_its_tree_and_succeeds),
       cmocka_unit_test(programs_that_a_killed_actor_had_detached_are_ended_and_our_own_are_not),

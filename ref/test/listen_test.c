@@ -113,7 +113,11 @@ static void on_connect(copse *rt, copse_peer *peer, copse_error *error, void *ar
 }
 
 static void begin(net *n, const char *address, const char *token) {
-  copse_config config = {.size = sizeof config, .loop = &n->loop, .log_level_set = true, .log_level = COPSE_LOG_ERROR, .ignore_env = true};
+  copse_config config = {.size = sizeof config,
+                         .loop = &n->loop,
+                         .log_level_set = true,
+                         .log_level = COPSE_LOG_ERROR,
+                         .ignore_env = true};
   char *why = NULL;
   memset(n, 0, sizeof *n);
   alarm(120);
@@ -134,6 +138,13 @@ static void begin(net *n, const char *address, const char *token) {
   assert_string_equal(n->server->self.addresses[0], n->address);
 }
 
+static struct sockaddr_un name_of(const char *path) {
+  struct sockaddr_un un = {.sun_family = AF_UNIX};
+  assert_true(strlen(path) < sizeof un.sun_path);
+  memcpy(un.sun_path, path, strlen(path));
+  return un;
+}
+
 static void until(net *n, const bool *flag) {
   while (!*flag) pair_turn(&n->loop);
 }
@@ -152,7 +163,8 @@ static void finish(net *n) {
   alarm(0);
 }
 
-static void connect_to(net *n, copse_scope *scope, const char *address, const copse_ref *ref, const char *token, result *r) {
+static void connect_to(net *n, copse_scope *scope, const char *address, const copse_ref *ref,
+                       const char *token, result *r) {
   copse_bytes secret = {(const uint8_t *)token, token ? strlen(token) : 0};
   memset(r, 0, sizeof *r);
   assert_int_equal(copse_connect(n->client, scope, address, ref, secret, on_connect, r), COPSE_OK);
@@ -175,7 +187,8 @@ static void a_connection_is_a_service_of_its_scope_and_goes_with_it(void **state
   copse_scope_seal(scope, NULL);
   until(&n, &e.ended);
   assert_null(e.error);
-  while (!copse__list_empty(&n.server->links) || !copse__list_empty(&n.client->links)) pair_turn(&n.loop);
+  while (!copse__list_empty(&n.server->links) || !copse__list_empty(&n.client->links))
+    pair_turn(&n.loop);
   finish(&n);
 }
 
@@ -185,7 +198,8 @@ static void two_scopes_share_one_link_and_the_last_one_ends_it(void **state) {
   result first, second;
   (void)state;
   begin(&n, NULL, NULL);
-  copse_scope *one = pair_scope(n.client, &first_end, -1), *two = pair_scope(n.client, &second_end, -1);
+  copse_scope *one = pair_scope(n.client, &first_end, -1),
+              *two = pair_scope(n.client, &second_end, -1);
   connect_to(&n, one, n.address, NULL, NULL, &first);
   until(&n, &first.done);
   connect_to(&n, two, n.address, &n.server->self, NULL, &second);
@@ -314,7 +328,8 @@ static void what_must_not_be_listened_on_is_refused_with_a_reason(void **state) 
   (void)state;
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     char *why = NULL;
-    copse_bytes token = {(const uint8_t *)cases[i].token, cases[i].token ? strlen(cases[i].token) : 0};
+    copse_bytes token = {(const uint8_t *)cases[i].token,
+                         cases[i].token ? strlen(cases[i].token) : 0};
     assert_int_equal(copse_listen(rt, cases[i].address, token, &why), cases[i].status);
     assert_non_null(strstr(why, cases[i].why));
     assert_non_null(strstr(why, cases[i].address));
@@ -330,10 +345,12 @@ static void what_must_not_be_dialled_is_refused_at_once(void **state) {
   copse_bytes none = {NULL, 0};
   result r;
   (void)state;
-  assert_int_equal(copse_connect(rt, rt->root, "tcp:10.0.0.1:80", NULL, none, on_connect, &r), COPSE_EDENIED);
+  assert_int_equal(copse_connect(rt, rt->root, "tcp:10.0.0.1:80", NULL, none, on_connect, &r),
+                   COPSE_EDENIED);
   assert_int_equal(copse_connect(rt, rt->root, "fd:1", NULL, none, on_connect, &r), COPSE_EADDRESS);
   assert_int_equal(copse_connect(rt, rt->root, "x", NULL, none, on_connect, &r), COPSE_EADDRESS);
-  assert_int_equal(copse_connect(rt, rt->root, NULL, &nowhere, none, on_connect, &r), COPSE_EADDRESS);
+  assert_int_equal(copse_connect(rt, rt->root, NULL, &nowhere, none, on_connect, &r),
+                   COPSE_EADDRESS);
   copse__core_free(rt);
 }
 
@@ -349,18 +366,18 @@ static void a_socket_file_is_for_its_owner_alone_whatever_the_umask(void **state
   finish(&n);
 }
 
-static void a_socket_file_that_a_killed_process_left_is_taken_over_and_a_live_one_is_not(void **state) {
+static void
+a_socket_file_that_a_killed_process_left_is_taken_over_and_a_live_one_is_not(void **state) {
   net n;
   char *why = NULL;
   char left[100];
-  struct sockaddr_un un = {.sun_family = AF_UNIX};
   (void)state;
   begin(&n, NULL, NULL);
   assert_int_equal(copse_listen(n.client, n.address, (copse_bytes){NULL, 0}, &why), COPSE_ESYSTEM);
   assert_non_null(strstr(why, "in use"));
   free(why);
   snprintf(left, sizeof left, "unix:%s/left", n.dir);
-  snprintf(un.sun_path, sizeof un.sun_path, "%s", left + 5);
+  struct sockaddr_un un = name_of(left + 5);
   int fd = socket(AF_UNIX, SOCK_STREAM, 0);
   assert_int_equal(bind(fd, (struct sockaddr *)&un, sizeof un), 0);
   close(fd); /* without unlink: as kill -9 would */
@@ -380,8 +397,7 @@ static void a_process_of_another_user_is_refused(void **state) {
   assert_int_equal(pipe(tell), 0);
   pid_t pid = fork();
   if (pid == 0) {
-    struct sockaddr_un un = {.sun_family = AF_UNIX};
-    snprintf(un.sun_path, sizeof un.sun_path, "%s", n.address + 5);
+    struct sockaddr_un un = name_of(n.address + 5);
     if (setgid(65534) || setuid(65534)) _exit(3);
     int fd = socket(AF_UNIX, SOCK_STREAM, 0);
     if (connect(fd, (struct sockaddr *)&un, sizeof un)) _exit(4);
@@ -402,11 +418,10 @@ static void connections_that_say_nothing_push_the_oldest_of_their_kind_out(void 
   enum { MANY = 70 };
   net n;
   int fds[MANY];
-  struct sockaddr_un un = {.sun_family = AF_UNIX};
   char byte;
   (void)state;
   begin(&n, NULL, NULL);
-  snprintf(un.sun_path, sizeof un.sun_path, "%s", n.address + 5);
+  struct sockaddr_un un = name_of(n.address + 5);
   for (int i = 0; i < MANY; i++) {
     fds[i] = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
     assert_int_equal(connect(fds[i], (struct sockaddr *)&un, sizeof un), 0);
@@ -436,7 +451,8 @@ int main(void) {
       cmocka_unit_test(what_must_not_be_listened_on_is_refused_with_a_reason),
       cmocka_unit_test(what_must_not_be_dialled_is_refused_at_once),
       cmocka_unit_test(a_socket_file_is_for_its_owner_alone_whatever_the_umask),
-      cmocka_unit_test(a_socket_file_that_a_killed_process_left_is_taken_over_and_a_live_one_is_not),
+      cmocka_unit_test(
+          a_socket_file_that_a_killed_process_left_is_taken_over_and_a_live_one_is_not),
       cmocka_unit_test(a_process_of_another_user_is_refused),
       cmocka_unit_test(connections_that_say_nothing_push_the_oldest_of_their_kind_out),
   };

@@ -11,6 +11,6 @@ TEST_SUPPORT := $(filter-out $(TEST_PROGS) $(TEST_TOOLS) $(TEST_FUZZ),$(wildcard
 define unit_suite
 SUITES += unit/$(1)
 CMD.unit/$(1) = $$(B)/test/$(1)_test
-DEPS.unit/$(1) = $$(B)/test/$(1)_test
+DEPS.unit/$(1) = $$(B)/test/$(1)_test $(if $(filter actor_%,$(1)),$$(B)/actor-tool)
 endef
 $(foreach t,$(TEST_PROGS),$(eval $(call unit_suite,$(patsubst %_test.c,%,$(notdir $(t))))))

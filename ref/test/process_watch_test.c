@@ -73,10 +73,10 @@ static int teardown(void **state) {
 
 static void start(const char *script, bool with_tail) {
   const char *argv[] = {"sh", "-c", script, NULL};
-  copse__spawn_args args = {.argv = argv,
-                            .envp = environ,
-                            .fds = {COPSE__FD_NULL, COPSE__FD_INHERIT, COPSE__FD_INHERIT,
-                                    COPSE__FD_CLOSED}};
+  copse__spawn_args args = {
+      .argv = argv,
+      .envp = environ,
+      .fds = {COPSE__FD_NULL, COPSE__FD_INHERIT, COPSE__FD_INHERIT, COPSE__FD_CLOSED}};
   copse__spawned child;
   copse__spawn_error error;
   int end = -1;

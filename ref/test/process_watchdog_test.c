@@ -20,7 +20,7 @@
 
 #include <cmocka.h>
 
-static volatile sig_atomic_t turns;
+static atomic_int turns;
 
 static void ignore_loss(void *arg) { (void)arg; }
 
@@ -170,6 +170,36 @@ static void the_process_group_goes_with_it(void **state) {
   close(alive[0]);
 }
 
+static int told[2];
+
+static void tell_loss(void *arg) {
+  (void)arg;
+  if (write(told[1], "", 1) != 1) abort();
+}
+
+static void what_is_left_of_the_grace_runs_on_when_the_watchdog_is_stopped(void **state) {
+  (void)state;
+  int ends[2];
+  make_pair(ends);
+  pid_t victim = fork();
+  if (victim == 0) {
+    copse__watchdog *dog;
+    char byte;
+    copse__watchdog_config config = config_for(ends[1], 100);
+    config.lost = tell_loss;
+    close(ends[0]);
+    if (pipe(told) != 0 || copse__watchdog_start(&dog, &config) != COPSE_OK) _exit(1);
+    if (read(told[0], &byte, 1) != 1) _exit(1);
+    copse__watchdog_stop(dog);
+    for (;;) pause(); /* an exit handler that hangs */
+  }
+  close(ends[1]);
+  close(ends[0]);
+  int status = status_of(victim);
+  assert_true(WIFSIGNALED(status));
+  assert_int_equal(WTERMSIG(status), SIGKILL);
+}
+
 static atomic_int losses;
 
 static void count_loss(void *arg) {
@@ -200,6 +230,7 @@ int main(void) {
       cmocka_unit_test(a_loop_that_turns_keeps_its_children_for_its_clean_up),
       cmocka_unit_test(a_link_that_was_forgotten_is_left_alone),
       cmocka_unit_test(the_process_group_goes_with_it),
+      cmocka_unit_test(what_is_left_of_the_grace_runs_on_when_the_watchdog_is_stopped),
       cmocka_unit_test(a_watchdog_that_is_stopped_has_done_nothing),
   };
   alarm(60);

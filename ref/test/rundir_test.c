@@ -107,7 +107,7 @@ static void orphan(char path[COPSE__RUNDIR_MAX + 1]) {
   assert_int_equal(pipe(ends), 0);
   pid_t pid = fork();
   if (pid == 0) {
-    copse__rundir dir;
+    copse__rundir dir = {0};
     const char *why;
     if (copse__rundir_create(&dir, "elm", &why) != COPSE_OK) _exit(1);
     if (write(ends[1], dir.path, sizeof dir.path) < 0) _exit(1);
@@ -139,19 +139,29 @@ static void what_a_killed_root_left_is_swept_by_whoever_comes_next(void **state)
   copse__rundir_remove(&dir);
 }
 
-static void only_directories_of_trees_count_as_such(void **state) {
+static void a_trees_directory_is_known_by_the_address_of_a_socket_in_it(void **state) {
   (void)state;
-  char address[128], path[COPSE__RUNDIR_MAX + 1];
-  snprintf(address, sizeof address, "unix:%s/copse/0123456789abcdef/root", base);
-  assert_true(copse__rundir_of(address, path));
-  assert_string_equal(strrchr(path, '/'), "/0123456789abcdef");
+  char path[COPSE__RUNDIR_MAX + 1];
+  assert_true(copse__rundir_of("unix:/run/user/7/copse/0123456789abcdef/root", path));
+  assert_string_equal(path, "/run/user/7/copse/0123456789abcdef");
   assert_false(copse__rundir_of("unix:/etc/passwd", path));
   assert_string_equal(path, "");
-  snprintf(address, sizeof address, "unix:%s/copse/../../etc/root", base);
-  assert_false(copse__rundir_of(address, path));
-  snprintf(address, sizeof address, "unix:%s/copse/0123456789abcdef/x/root", base);
-  assert_false(copse__rundir_of(address, path));
+  assert_false(copse__rundir_of("unix:/copse/0123456789abcdef/x/root", path));
+  assert_false(copse__rundir_of("unix:/0123456789abcdef", path));
   assert_false(copse__rundir_of("tcp:127.0.0.1:80", path));
+}
+
+static void nothing_is_swept_that_is_not_where_trees_are(void **state) {
+  (void)state;
+  char path[128], file[160];
+  snprintf(path, sizeof path, "%s/0123456789abcdef", base);
+  assert_int_equal(mkdir(path, 0700), 0);
+  snprintf(file, sizeof file, "%s/precious", path);
+  close(open(file, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+  assert_false(copse__rundir_sweep(path));
+  assert_true(exists(file));
+  unlink(file);
+  rmdir(path);
 }
 
 static void files_that_are_no_trees_are_left_alone(void **state) {
@@ -212,10 +222,8 @@ static void roots_and_sweepers_never_get_into_each_others_way(void **state) {
       int fd = openat(dir.fd, "root", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
       if (fd < 0 || !exists(dir.path)) _exit(3); /* taken from us */
       close(fd);
-      if (i % 2)
-        close(dir.fd); /* as if killed */
-      else
-        copse__rundir_remove(&dir);
+      if (i % 2) close(dir.fd); /* as if killed */
+      else copse__rundir_remove(&dir);
     }
     _exit(0);
   }
@@ -234,7 +242,8 @@ int main(void) {
       TEST(a_directory_goes_with_all_that_is_in_it),
       TEST(the_directory_of_a_living_root_is_not_swept),
       TEST(what_a_killed_root_left_is_swept_by_whoever_comes_next),
-      TEST(only_directories_of_trees_count_as_such),
+      TEST(a_trees_directory_is_known_by_the_address_of_a_socket_in_it),
+      TEST(nothing_is_swept_that_is_not_where_trees_are),
       TEST(files_that_are_no_trees_are_left_alone),
       TEST(a_place_that_others_can_write_to_is_not_used),
       TEST(roots_and_sweepers_never_get_into_each_others_way),

@@ -16,7 +16,8 @@ static bool on_done(copse_context *ctx, const copse_outcome *outcome, void *arg)
   (void)ctx;
   c->done = true;
   c->kind = outcome->kind;
-  if (outcome->kind == COPSE_RETURNED && copse_value_type(outcome->value) == COPSE_INT) c->value = pair_int_of(outcome->value);
+  if (outcome->kind == COPSE_RETURNED && copse_value_type(outcome->value) == COPSE_INT)
+    c->value = pair_int_of(outcome->value);
   c->error = copse_error_ref(outcome->error);
   return c->take;
 }

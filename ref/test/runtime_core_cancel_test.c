@@ -13,9 +13,9 @@ typedef struct far_end {
   copse_origin origin;
   char message[64];
   int64_t grace;
-  bool deaf;      /* hears the cancellation and does nothing */
-  bool to_error;  /* answers with an error */
-  bool to_value;  /* answers with a value */
+  bool deaf;     /* hears the cancellation and does nothing */
+  bool to_error; /* answers with an error */
+  bool to_value; /* answers with a value */
 } far_end;
 
 static void on_cancel(copse_context *ctx, void *arg) {
@@ -26,12 +26,9 @@ static void on_cancel(copse_context *ctx, void *arg) {
   snprintf(f->message, sizeof f->message, "%.60s", cause->message);
   f->grace = copse__scope_grace_left(copse_context_scope(ctx));
   if (f->deaf) return;
-  if (f->to_error)
-    copse_fail(ctx, copse_error_new(COPSE_CODE_FAILED, "while cleaning up"));
-  else if (f->to_value)
-    copse_return(ctx, pair_int(7));
-  else
-    copse_cancelled(ctx);
+  if (f->to_error) copse_fail(ctx, copse_error_new(COPSE_CODE_FAILED, "while cleaning up"));
+  else if (f->to_value) copse_return(ctx, pair_int(7));
+  else copse_cancelled(ctx);
 }
 
 static bool far_done(copse_context *ctx, const copse_outcome *outcome, void *arg) {
@@ -68,11 +65,13 @@ static bool near_done(copse_context *ctx, const copse_outcome *outcome, void *ar
   n->ran = outcome->ran;
   n->error = copse_error_ref(outcome->error);
   if (outcome->cause) n->origin = outcome->cause->origin;
-  if (outcome->kind == COPSE_RETURNED && copse_value_type(outcome->value) == COPSE_INT) n->value = pair_int_of(outcome->value);
+  if (outcome->kind == COPSE_RETURNED && copse_value_type(outcome->value) == COPSE_INT)
+    n->value = pair_int_of(outcome->value);
   return n->take;
 }
 
-static copse_context *open_wait(copse_peer *peer, copse_scope *scope, near_end *near, int64_t deadline_ms) {
+static copse_context *open_wait(copse_peer *peer, copse_scope *scope, near_end *near,
+                                int64_t deadline_ms) {
   copse_open_options o = COPSE_OPEN_OPTIONS;
   copse_context *ctx;
   o.target = "wait";
@@ -94,7 +93,8 @@ typedef struct fixture {
 static void begin(fixture *f, const pair_options *o, int64_t deadline_ms) {
   memset(f, 0, sizeof *f);
   f->p = pair_new(o);
-  assert_int_equal(copse_export(f->p->b, "wait", wait_for_cancel, &f->far, COPSE_FROM_ANYONE, false), COPSE_OK);
+  assert_int_equal(
+      copse_export(f->p->b, "wait", wait_for_cancel, &f->far, COPSE_FROM_ANYONE, false), COPSE_OK);
   f->scope = pair_scope(f->p->a, &f->e, deadline_ms);
 }
 
@@ -142,7 +142,8 @@ static void a_context_cancelled_before_its_open_left_is_withdrawn(void **state) 
   o.args = copse_buf_bytes(&args);
   o.cbs.done = near_done;
   o.data = &big;
-  assert_int_equal(copse_open(f.p->to_b, f.scope, &o, NULL), COPSE_OK); /* more than what may be encoded ahead */
+  assert_int_equal(copse_open(f.p->to_b, f.scope, &o, NULL),
+                   COPSE_OK); /* more than what may be encoded ahead */
   copse_context *ctx = open_wait(f.p->to_b, f.scope, &f.near, -1);
   assert_int_equal(copse_cancel(ctx, COPSE_ORIGIN_REQUESTED, NULL, -1), COPSE_OK);
   pair_until(f.p, &f.near.done);
@@ -359,13 +360,15 @@ static void relay(copse_context *ctx, copse_bytes args, void *arg) {
   copse_return(ctx, pair_int(0));
 }
 
-static void cancellation_travels_through_a_relay_with_its_cause_and_the_answers_come_back_in_order(void **state) {
+static void cancellation_travels_through_a_relay_with_its_cause_and_the_answers_come_back_in_order(
+    void **state) {
   fixture f;
   copse_open_options o = COPSE_OPEN_OPTIONS;
   (void)state;
   begin(&f, NULL, -1);
   assert_int_equal(copse_export(f.p->b, "relay", relay, f.p, COPSE_FROM_ANYONE, false), COPSE_OK);
-  assert_int_equal(copse_export(f.p->a, "wait", wait_for_cancel, &f.far, COPSE_FROM_ANYONE, false), COPSE_OK);
+  assert_int_equal(copse_export(f.p->a, "wait", wait_for_cancel, &f.far, COPSE_FROM_ANYONE, false),
+                   COPSE_OK);
   o.target = "relay";
   o.cbs.done = near_done;
   o.data = &f.near;
@@ -388,7 +391,8 @@ static void an_error_passes_a_relay_with_the_path_it_came(void **state) {
   (void)state;
   begin(&f, NULL, -1);
   assert_int_equal(copse_export(f.p->b, "relay", relay, f.p, COPSE_FROM_ANYONE, false), COPSE_OK);
-  assert_int_equal(copse_export(f.p->a, "wait", wait_for_cancel, &f.far, COPSE_FROM_ANYONE, false), COPSE_OK);
+  assert_int_equal(copse_export(f.p->a, "wait", wait_for_cancel, &f.far, COPSE_FROM_ANYONE, false),
+                   COPSE_OK);
   o.target = "relay";
   o.cbs.done = near_done;
   o.data = &f.near;
@@ -488,7 +492,8 @@ static void what_is_cancelled_while_it_is_held_was_never_there(void **state) {
   finish(&f);
 }
 
-static void an_actor_that_has_not_started_says_not_ready_and_one_that_ends_says_closing(void **state) {
+static void
+an_actor_that_has_not_started_says_not_ready_and_one_that_ends_says_closing(void **state) {
   fixture f;
   pair_options o = {.not_ready = true};
   (void)state;
@@ -500,7 +505,9 @@ static void an_actor_that_has_not_started_says_not_ready_and_one_that_ends_says_
   copse_error_unref(f.near.error);
   f.near = (near_end){.take = true};
   f.p->b->phase = COPSE__READY;
-  copse_scope_seal(f.p->b->root, NULL); /* nothing but services left: served contexts may finish, no new ones come */
+  copse_scope_seal(
+      f.p->b->root,
+      NULL); /* nothing but services left: served contexts may finish, no new ones come */
   pair_settle(f.p);
   open_wait(f.p->to_b, f.scope, &f.near, -1);
   pair_until(f.p, &f.near.done);
@@ -517,7 +524,9 @@ static void who_may_open_follows_from_the_link(void **state) {
   open_wait(f.p->to_b, f.scope, &f.near, -1);
   pair_until(f.p, &f.near.done);
   assert_int_equal(copse_error_get(f.near.error)->known, COPSE_CODE_DENIED);
-  assert_int_equal(copse_export(f.p->b, "copse.mine", wait_for_cancel, NULL, COPSE_FROM_ANYONE, false), COPSE_EINVAL);
+  assert_int_equal(
+      copse_export(f.p->b, "copse.mine", wait_for_cancel, NULL, COPSE_FROM_ANYONE, false),
+      COPSE_EINVAL);
   finish(&f);
 }
 
@@ -552,7 +561,8 @@ int main(void) {
       cmocka_unit_test(an_inherited_deadline_is_told_by_the_scope_alone),
       cmocka_unit_test(deadlines_shrink_on_their_way),
       cmocka_unit_test(a_scope_opens_nothing_once_it_is_cancelled),
-      cmocka_unit_test(cancellation_travels_through_a_relay_with_its_cause_and_the_answers_come_back_in_order),
+      cmocka_unit_test(
+          cancellation_travels_through_a_relay_with_its_cause_and_the_answers_come_back_in_order),
       cmocka_unit_test(an_error_passes_a_relay_with_the_path_it_came),
       cmocka_unit_test(cancelled_at_any_moment_a_stream_ends_once_on_both_sides),
       cmocka_unit_test(what_is_opened_on_a_held_peer_waits_and_keeps_its_order),

@@ -17,21 +17,21 @@
 
 typedef struct pair {
   uv_loop_t loop;
-  copse *a, *b;             /* `a` connected */
-  copse__link *la, *lb;     /* NULL once lost */
-  copse_peer *to_b, *to_a;  /* referenced */
+  copse *a, *b;            /* `a` connected */
+  copse__link *la, *lb;    /* NULL once lost */
+  copse_peer *to_b, *to_a; /* referenced */
   copse_error *lost_a, *lost_b;
   bool graceful_a, graceful_b;
-  int fds;                  /* open ones when it began */
+  int fds; /* open ones when it began */
 } pair;
 
 /* How the pair is made; zero is fine. */
 typedef struct pair_options {
-  copse_limits limits_b;  /* of b */
-  uint32_t heartbeat_ms;  /* of both */
-  uint32_t grace_ms;      /* of both */
-  bool not_ready;         /* b answers not_ready */
-  unsigned from;          /* what a is to b; 0: FROM_LOCAL */
+  copse_limits limits_b; /* of b */
+  uint32_t heartbeat_ms; /* of both */
+  uint32_t grace_ms;     /* of both */
+  bool not_ready;        /* b answers not_ready */
+  unsigned from;         /* what a is to b; 0: FROM_LOCAL */
 } pair_options;
 
 pair *pair_new(const pair_options *options);

@@ -9,9 +9,9 @@ typedef struct end_of {
   copse_error *error;
   copse_outcome_kind kind;
   bool done, ended, stopped, started, writable, refuse;
-  int64_t next;      /* to send */
-  int64_t to_send;   /* so many in all; then END */
-  int64_t received;  /* in order */
+  int64_t next;     /* to send */
+  int64_t to_send;  /* so many in all; then END */
+  int64_t received; /* in order */
   uint64_t bytes;
   copse_credit window;
   copse_status last;
@@ -85,7 +85,11 @@ static void on_writable_callee(copse_context *ctx, void *arg) {
 
 static void serve(copse_context *ctx, copse_bytes args, void *arg) {
   end_of *e = arg;
-  copse_context_cbs cbs = {.item = on_item, .end = on_end_return, .stopped = on_stopped, .writable = on_writable_callee, .done = on_done};
+  copse_context_cbs cbs = {.item = on_item,
+                           .end = on_end_return,
+                           .stopped = on_stopped,
+                           .writable = on_writable_callee,
+                           .done = on_done};
   (void)args;
   e->ctx = ctx;
   copse_context_set_cbs(ctx, &cbs);
@@ -95,13 +99,19 @@ static void serve(copse_context *ctx, copse_bytes args, void *arg) {
   if (copse_context_reads(ctx)) pour(e);
 }
 
-static copse_context *open_stream(pair *p, copse_scope *scope, end_of *near, bool send, copse_credit window) {
+static copse_context *open_stream(pair *p, copse_scope *scope, end_of *near, bool send,
+                                  copse_credit window) {
   copse_open_options o = COPSE_OPEN_OPTIONS;
   copse_context *ctx;
   o.target = "stream";
   o.send = send;
   o.window = window;
-  o.cbs = (copse_context_cbs){.started = on_started, .item = on_item, .end = on_end, .stopped = on_stopped, .writable = on_writable, .done = on_done};
+  o.cbs = (copse_context_cbs){.started = on_started,
+                              .item = on_item,
+                              .end = on_end,
+                              .stopped = on_stopped,
+                              .writable = on_writable,
+                              .done = on_done};
   o.data = near;
   assert_int_equal(copse_open(p->to_b, scope, &o, &ctx), COPSE_OK);
   near->ctx = ctx;

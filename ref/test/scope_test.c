@@ -53,7 +53,9 @@ static void join(copse_scope *scope, told *t, bool service) {
   assert_non_null(t->member);
 }
 
-static copse_error *failure(const char *message) { return copse_error_new(COPSE_CODE_FAILED, "%s", message); }
+static copse_error *failure(const char *message) {
+  return copse_error_new(COPSE_CODE_FAILED, "%s", message);
+}
 
 static copse_error *died(uint8_t id) {
   copse_ref actor = {.id = {id}, .name = "x"};
@@ -481,7 +483,8 @@ static size_t fired;
 
 static void on_timer(copse__timer *timer) { fired_due[fired++] = timer->due; }
 
-static void timers_fire_in_the_order_of_their_times_whatever_order_they_were_started_in(void **state) {
+static void
+timers_fire_in_the_order_of_their_times_whatever_order_they_were_started_in(void **state) {
   unsigned seed = 7;
   size_t left = 0;
   (void)state;
@@ -494,7 +497,8 @@ static void timers_fire_in_the_order_of_their_times_whatever_order_they_were_sta
     copse__timer_start(rt, &timers[i], now + (seed >> 16) % 20, on_timer);
   }
   for (size_t i = 0; i < 200; i += 3) copse__timer_stop(rt, &timers[i]);
-  for (size_t i = 1; i < 200; i += 3) copse__timer_start(rt, &timers[i], timers[i].due + 3, on_timer);
+  for (size_t i = 1; i < 200; i += 3)
+    copse__timer_start(rt, &timers[i], timers[i].due + 3, on_timer);
   for (size_t i = 0; i < 200; i++) left += timers[i].active;
   while (fired < left) pair_turn(rt->loop);
   for (size_t i = 0; i < 200; i++) assert_false(timers[i].active);

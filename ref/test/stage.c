@@ -2,8 +2,8 @@
  *
  * stage.c: see stage.h.
  *
- * Nothing here waits for time. A test hears that an actor is up from a line in a fifo, that a process is gone from its reaping;
- * a hang is the watchdog's business, which is generous.
+ * Nothing here waits for time. A test hears that an actor is up from a line in a fifo, that a
+ * process is gone from its reaping; a hang is the watchdog's business, which is generous.
  */
 #include "test/stage.h"
 
@@ -191,7 +191,8 @@ void stage_deinit(stage *s) {
   copse_error_unref(s->root_error);
   unlink(s->fifo);
   unsetenv("ACTOR_PIPE");
-  /* A living process, or a zombie that nobody reaped: both are children of ours, because we are a subreaper. */
+  /* A living process, or a zombie that nobody reaped: both are children of ours, because we are
+   * a subreaper. */
   errno = 0;
   assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
   assert_int_equal(errno, ECHILD);

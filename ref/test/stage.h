@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * stage.h: what the tests of processes have in common: a root in the test's own process, actors that say when they are up, and a look at
- * what is left afterwards.
+ * stage.h: what the tests of processes have in common: a root in the test's own process, actors
+ * that say when they are up, and a look at what is left afterwards.
  */
 #ifndef COPSE_TEST_STAGE_H
 #define COPSE_TEST_STAGE_H
@@ -29,8 +29,8 @@ struct stage {
   void (*on_begin)(stage *s);
   void (*on_ready)(stage *s, copse_child *child);
   void (*on_up)(stage *s, const stage_up *up);
-  copse_member *body; /* keeps the root's scope until on_ready was called; with `stay`, until the child is gone */
-  bool stay;
+  copse_member *body; /* keeps the root's scope until on_ready was called */
+  bool stay;          /* until the child is gone */
   /* What became of the first child. */
   copse_child *child; /* while it lives */
   bool done;
@@ -39,7 +39,7 @@ struct stage {
   uint8_t value[256];
   size_t value_size;
   uint32_t grace_ms; /* 0: more than any test needs */
-  bool swallow; /* its error does not go to the scope */
+  bool swallow;      /* its error does not go to the scope */
   /* How the root ended. */
   int status;
   copse_error *root_error; /* a reference */
@@ -67,8 +67,10 @@ void stage_run(stage *s);
 void stage_deinit(stage *s);
 /* Waits until this process has no child left, as a subreaper; fails the test after a minute. */
 void stage_wait_for_nobody(void);
-/* The error `code` from the actor `name`, in an error or in the members of a group; NULL if it is not there. */
-const copse_error_info *stage_find_error(const copse_error *error, copse_code code, const char *name);
+/* The error `code` from the actor `name`, in an error or in the members of a group; NULL if it
+ * is not there. */
+const copse_error_info *stage_find_error(const copse_error *error, copse_code code,
+                                         const char *name);
 /* An entry of an error's data. */
 bool stage_data_int(const copse_error_info *error, const char *key, int64_t *value);
 bool stage_data_has(const copse_error_info *error, const char *key, const char *part);

@@ -14,7 +14,7 @@ static inline void *copse__resize(const copse_mem *mem, void *ptr, size_t old_si
   return mem->resize(mem->ud, ptr, old_size, new_size);
 }
 
-/* A buffer over the caller's array: it never allocates, and what does not fit is COPSE_ETOOLARGE. */
+/* A buffer over the caller's array: it never allocates; what does not fit is COPSE_ETOOLARGE. */
 void copse__buf_fixed(copse_buf *buf, void *array, size_t size);
 
 #endif

@@ -69,7 +69,7 @@ static void message_free(copse_wire *wire, copse__message *message) {
   copse__resize(&wire->mem, message, message->allocated, 0);
 }
 
-/* The bytes to keep follow the message: all of them in one part, or, if it is lent, its small parts. */
+/* The bytes to keep follow the message: all, as one part, or, if it is lent, the small parts. */
 static copse__message *message_new(copse_wire *wire, uint8_t kind, const copse_bytes *parts,
                                    size_t count, size_t size, bool lent) {
   const size_t kept = lent ? count : 1;

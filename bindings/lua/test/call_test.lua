@@ -22,12 +22,13 @@ function M.who(ref) return ref end
 function M.large(n) return ("x"):rep(n) end
 function M.configured() return M.config end
 function M.exit() os.exit(0) end
-function M.slow_cleanup()
+M.slow_cleanup = copse.context(function(ctx)
+  ctx:started()
   local _ <close> = setmetatable({}, { __close = function()
     copse.shield(5, function() copse.sleep(0.05); M.cleaned = true end)
   end })
   copse.sleep(1000)
-end
+end)
 function M.was_cleaned() return M.cleaned end
 function M.spin() while true do end end
 function M.spin_in_pcall() while true do pcall(function() while true do end end) end end
@@ -135,10 +136,13 @@ function M.main()
     end)
   end)
 
-  test("cancelling a call lets the far side clean up before it returns", function()
+  test("cancelling lets the far side clean up before anything goes on here", function()
     copse.nursery(function(n)
       local a = n:spawn("a")
-      is(raises("", copse.timeout, 0.02, a.call, a, "slow_cleanup").code, "deadline")
+      raises("leaving", function()
+        local _ <close> = a:open("slow_cleanup")
+        error("leaving")
+      end)
       is(a:call("was_cleaned"), true)
     end)
   end)
@@ -159,6 +163,7 @@ function M.main()
     is(raises("", copse.nursery, function(n) n:spawn("none", { argv = { "/no/such/command" } }) end).code, "spawn_failed")
     raises("no_such_module", copse.nursery, function(n) n:spawn("none", { module = "no_such_module" }) end)
     raises("no such file", copse.nursery, function(n) n:spawn("none", { file = "/no/such/file.lua" }) end)
+    raises("option 'link'", copse.nursery, function(n) n:spawn("x", { link = "rope" }) end)
     raises("1 to 64 bytes", copse.nursery, function(n) n:spawn("") end)
   end)
 
@@ -265,7 +270,7 @@ function M.main()
     copse.nursery(function(n)
       local a, sum = n:spawn("a"), 0
       copse.nursery(function(inner)
-        for i = 1, 200 do inner:start(function() sum = sum + a:call("double", i) end) end
+        for i = 1, 200 do inner:start(function() local d = a:call("double", i); sum = sum + d end) end
       end)
       is(sum, 40200)
     end)

@@ -168,14 +168,27 @@ function M.main()
     e:set()
   end)
 
-  test("sleeping tasks wake in the order of their time", function()
-    local log = {}
+  test("sleeping tasks wake after their time, all of them", function()
+    local woken = 0
     copse.nursery(function(n)
-      for _, ms in ipairs { 30, 10, 20, 5, 25, 15 } do
-        n:start(function() copse.sleep(ms / 1000); log[#log + 1] = ms end)
+      for _, ms in ipairs { 30, 10, 20, 5, 25, 15, 0, 1 } do
+        n:start(function()
+          local before = copse.now()
+          copse.sleep(ms / 1000)
+          ok(copse.now() - before >= (ms - 1) / 1000, "it slept")
+          woken = woken + 1
+        end)
       end
     end)
-    is(log, { 5, 10, 15, 20, 25, 30 })
+    is(woken, 8)
+  end)
+
+  test("many sleeping tasks are cancelled at once", function()
+    copse.nursery(function(n)
+      for i = 1, 100 do n:start(copse.sleep, 1000 - i) end
+      copse.yield()
+      n:cancel()
+    end)
   end)
 
   test("an error in a __close keeps the first error as its cause", function()

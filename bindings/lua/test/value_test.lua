@@ -120,6 +120,17 @@ function M.main()
     is(trip({ who = me }).who.id, me.id)
   end)
 
+  test("a finalizer may encode, too, whenever garbage is collected", function()
+    collectgarbage("generational")
+    for i = 1, 2000 do
+      setmetatable({}, { __gc = function() copse.encode(("z"):rep(i)) end })
+      local e = copse.error { message = "m" .. i, data = { i } }
+      is(e.data[1], i)
+      is(trip { i, tostring(i) }, { i, tostring(i) })
+    end
+    collectgarbage("incremental")
+  end)
+
   test("bytes that are no value are refused", function()
     for _, bytes in ipairs { "", "\xc1", "\x92\x01", "\x01\x01", "\xdd\xff\xff\xff\xff", "\xa1\xff" } do
       raises("not a value", copse.decode, bytes)

@@ -376,23 +376,23 @@ COPSE_API copse_status copse_wire_settle(copse_wire *wire);
 /* --- events --- */
 
 typedef enum copse_event_type {
-  COPSE_EV_NONE,  /* nothing now */
-  COPSE_EV_HELLO, /* the peer's HELLO: look at .hello; an acceptor then accepts or says BYE */
-  COPSE_EV_OPEN, /* complete OPEN from the peer: .open; answer with started/finish/...; `context` is live */
-  COPSE_EV_STARTED, /* value */
-  COPSE_EV_ITEM,    /* value; count and bytes it cost: .item */
-  COPSE_EV_END,     /* the peer sends no more items on this context */
-  COPSE_EV_STOP, /* the peer reads no more; the engine answers END as the rules say; send gives COPSE_ENOMORE */
-  COPSE_EV_WRITABLE, /* a send that got COPSE_EAGAIN may be tried again */
-  COPSE_EV_CANCEL, /* callee: .cancel; the first, or a repeat that shortened the grace (.cancel.again) */
+  COPSE_EV_NONE,      /* nothing now */
+  COPSE_EV_HELLO,     /* the peer's HELLO: .hello; an acceptor then accepts or says BYE */
+  COPSE_EV_OPEN,      /* a complete OPEN of the peer: .open; answer with started, return, ... */
+  COPSE_EV_STARTED,   /* value */
+  COPSE_EV_ITEM,      /* value; .item tells what it cost */
+  COPSE_EV_END,       /* the peer sends no more items on this context */
+  COPSE_EV_STOP,      /* the peer reads no more; the engine answers END; send: COPSE_ENOMORE */
+  COPSE_EV_WRITABLE,  /* a send that got COPSE_EAGAIN may be tried again */
+  COPSE_EV_CANCEL,    /* callee: .cancel; the first, or (.again) one that shortened the grace */
   COPSE_EV_RETURN,    /* opener: value; the context has ended */
   COPSE_EV_ERROR,     /* opener: value is the error map (schema checked); ended */
   COPSE_EV_CANCELLED, /* opener: .cancelled; ended */
-  COPSE_EV_WITHDRAWN, /* opener: my OPEN was withdrawn with its CANCEL before a byte of it was sent; ended, nothing ran */
-  COPSE_EV_PONG, /* value */
-  COPSE_EV_BYE,  /* the peer's BYE: .bye */
-  COPSE_EV_CLOSED, /* no more events: .closed.graceful tells whether all was said; contexts still open are lost */
-  COPSE_EV_VIOLATION, /* the peer broke a rule: .violation; our BYE is queued; contexts still open are lost */
+  COPSE_EV_WITHDRAWN, /* opener: no byte of my OPEN was sent (CANCEL or BYE came first); ended */
+  COPSE_EV_PONG,      /* value: what my PING said */
+  COPSE_EV_BYE,       /* the peer's BYE: .bye */
+  COPSE_EV_CLOSED,    /* no more events; .closed.graceful: all was said; else contexts are lost */
+  COPSE_EV_VIOLATION, /* the peer broke a rule: .violation; our BYE is queued; contexts are lost */
 } copse_event_type;
 
 typedef struct copse_credit {
@@ -487,14 +487,15 @@ COPSE_API copse_status copse_wire_open(copse_wire *wire, const copse_wire_open_a
 COPSE_API void copse_wire_set_user(copse_wire *wire, uint64_t context, void *user);
 
 /* Callee: STARTED with one value (empty: nil). COPSE_ESTATE a second time, COPSE_ETOOLARGE,
- * COPSE_EVALUE, COPSE_ECANCELLED never. */
+ * COPSE_EVALUE. */
 COPSE_API copse_status copse_wire_started(copse_wire *wire, uint64_t context, copse_bytes value);
 
-#define COPSE_LEND                                                                                 \
-  1u /* parts of at least COPSE_LEND_MIN bytes stay valid until written or settled, and are not copied */
+/* Parts of COPSE_LEND_MIN bytes or more stay valid until written or settled, and are not copied. */
+#define COPSE_LEND 1u
 #define COPSE_LEND_MIN 4096
-#define COPSE_TRUSTED                                                                              \
-  2u /* the parts come from copse_pack_* or were checked: do not validate again */
+/* The value comes from copse_pack_* or was checked: it is not validated again. */
+#define COPSE_TRUSTED 2u
+
 /* One ITEM whose value is the parts put together. COPSE_EAGAIN: no credit, or enough is queued:
  * COPSE_EV_WRITABLE will tell; COPSE_ENOMORE: the peer said STOP (soft); COPSE_ESTATE: after
  * END, before STARTED, or ended or cancelled; COPSE_ETOOLARGE; COPSE_EVALUE. */
