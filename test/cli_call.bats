@@ -152,15 +152,21 @@ call() { copse call "$@" 2>"$RUN/call.err"; }
 
 @test "an interrupted call is 5, and its function is cancelled" {
   start server.lua
-  "$COPSE" -v call wait 3>&- 7>&- &
+  contexts() { "$COPSE" tree --json | jq '.[0].contexts'; }
+  before=$(contexts)
+  # A shell lets its background commands ignore interrupts.
+  env --default-signal=INT "$COPSE" call wait 3>&- 7>&- 2>call.err &
   pid=$!
-  # The call has arrived when the root has one more open context than the one it holds itself.
-  until [ "$("$COPSE" tree --json | jq '.[0].contexts')" -ge 3 ]; do
-    kill -0 "$pid" # it must not have ended by itself
+  until [ "$(contexts)" -gt "$before" ]; do # the call has arrived
+    kill -0 "$pid"
   done
   kill -INT "$pid"
   status=0
   wait "$pid" || status=$?
-  output=
+  output=$(cat call.err)
   status_is 5
+  says 'cancelled'
+  until [ "$(contexts)" -eq "$before" ]; do # and is gone
+    kill -0 "$STARTED"
+  done
 }

@@ -98,7 +98,7 @@ teardown() { support_teardown; }
 
 @test "watching shows change after change, until it is interrupted" {
   start server.lua
-  exec 8< <(exec timeout "$WATCHDOG" "$COPSE" tree --watch --interval 0.1 --json 3>&- 7>&-)
+  exec 8< <(exec env --default-signal=INT timeout "$WATCHDOG" "$COPSE" tree --watch --interval 0.1 --json 3>&- 7>&-)
   watcher=$!
   BACKGROUND="$BACKGROUND $watcher"
   read -r -u 8 line

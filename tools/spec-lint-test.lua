@@ -173,8 +173,8 @@ local DEFECTS = {
   },
   {
     "a schema that nobody uses is found",
-    old = "text-255 = tstr",
-    new = "spare = tstr\ntext-255 = tstr",
+    old = "target = tstr .size",
+    new = "spare = tstr\ntarget = tstr .size",
     complaint = "the schema spare is defined and not used",
   },
   {

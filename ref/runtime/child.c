@@ -155,8 +155,9 @@ static bool on_terminal(copse_context *ctx, const copse_outcome *outcome, void *
   else if (outcome->kind == COPSE_FAILED) child->error = copse_error_ref(outcome->error);
   else if (outcome->cause) child->cause = *outcome->cause;
   child->ran = outcome->ran;
+  if (child->state == COPSE__CHILD_DEAD) return true; /* read after its exit: the timer is that of drain */
   copse__timer_stop(child->rt, &child->boot);
-  if (child->state != COPSE__CHILD_DEAD) move(child, COPSE__CHILD_ENDED);
+  move(child, COPSE__CHILD_ENDED);
   expect_exit(child);
   return true;
 }

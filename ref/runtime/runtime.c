@@ -4,13 +4,29 @@
  */
 #include "runtime/internal.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 const char *copse_version(void) { return COPSE_VERSION_STRING; }
 
 static void because(char **why, const char *text) {
   if (why && !*why) *why = strdup(text);
+}
+
+/* Started with a standard descriptor closed, we would be given its number for a link or the loop's own, a line of the
+ * log would go there, and libuv aborts when it is to close such a one. */
+static void fill_standard_descriptors(void) {
+  for (;;) {
+    int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (fd < 0) return;
+    if (fd > STDERR_FILENO) {
+      close(fd);
+      return;
+    }
+    fcntl(fd, F_SETFD, 0);
+  }
 }
 
 copse_status copse_new(copse **out, const copse_config *given, char **why) {
@@ -31,6 +47,7 @@ copse_status copse_new(copse **out, const copse_config *given, char **why) {
     memcpy(&config, given, given->size);
     config.size = sizeof config;
   }
+  fill_standard_descriptors();
   copse_status status = copse__process_identity(&config, &is_child, id, name, why);
   if (status) return status;
   status = copse__core_new(&rt, &config, is_child ? id : NULL, is_child ? name : config.name);
