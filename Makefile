@@ -146,8 +146,8 @@ CMOCKA_LIBS = $(call once,CMOCKA_LIBS,$(call pc_libs,$(CMOCKA_PC)))
 
 SUITES :=
 include $(wildcard ref/wire/module.mk ref/runtime/module.mk bindings/lua/module.mk \
-  ref/cli/module.mk ref/test/module.mk ref/bench/module.mk test/module.mk examples/module.mk \
-  docs/module.mk docs/model/module.mk tools/module.mk tools/test/module.mk)
+  ref/cli/module.mk ref/test/module.mk ref/bench/module.mk ref/testee/module.mk test/module.mk \
+  examples/module.mk docs/module.mk docs/model/module.mk tools/module.mk tools/test/module.mk)
 
 # What a room may see is part of the design: the engine knows no libuv and no Lua, only one of its
 # files msgpack-c; the runtime knows no Lua.
@@ -450,7 +450,8 @@ install_list = 755|$(COMMAND)|$(BINDIR)/copse \
 install_links := $(LIBDIR)/libcopse.so.$(SOVERSION) $(LIBDIR)/libcopse.so
 part = $(word $(2),$(subst |, ,$(1)))
 
-$(B)/copse.pc: ref/copse.pc.in $(B)/flags
+# Written anew each time: it holds PREFIX and the like, which no stamp knows.
+$(B)/copse.pc: ref/copse.pc.in FORCE
 	@mkdir -p $(@D)
 	@sed -e 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|; s|@INCLUDEDIR@|$(INCLUDEDIR)|' \
 	  -e 's|@VERSION@|$(VERSION)|; s|@REQUIRES@|$(UV_PC) $(MSGPACK_PC)|' $< >$@
