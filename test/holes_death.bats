@@ -50,9 +50,9 @@ died_each_time() {
 }
 
 @test "a crash is told by its signal" {
-  hole deaths segfault
+  hole deaths crash
   status_is 0
-  has 'died victim 11 -'
+  has 'died victim 6 -'
 }
 
 @test "when a death is told, the process has been reaped" {
@@ -125,7 +125,7 @@ died_each_time() {
   begin deaths tree
   kill -KILL "$(pid_of leaf-hot)"
   ending
-  has 'died leaf-hot 9 -'
+  says 'died leaf-hot 9 -'
   has 'children left: 0'
 }
 
@@ -149,4 +149,17 @@ died_each_time() {
   kill -INT "$(pid_of root)"
   ending
   silent 'died branch'
+}
+
+@test "helpers that an actor has started go when the root is killed, also those in a session of their own" {
+  begin deaths with_helpers
+  kill -KILL "$(pid_of root)"
+  ending
+}
+
+@test "helpers that an actor has started go when that actor is killed" {
+  begin deaths with_helpers
+  kill -KILL "$(pid_of victim)"
+  ending
+  says 'died'
 }

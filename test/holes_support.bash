@@ -80,7 +80,9 @@ await() {
 # ending: waits for the end of everything that `begin` began. Its status is $status, its output $output.
 ending() {
   output=$(cat <&7)
+  # shellcheck disable=SC2034 # what status_is looks at
   status=0
+  # shellcheck disable=SC2034 # what status_is looks at
   wait "$STARTED" || status=$?
   BACKGROUND=${BACKGROUND% "$STARTED"}
   nobody_left

@@ -140,6 +140,7 @@ static int start_handler(lua_State *L) {
   endpoint *e = copse__lua_test(L, -1, CLASS_ENDPOINT);
   if (!e && lua_type(L, -1) != LUA_TFUNCTION) return 0;
   o->found = true;
+  if (copse_scope_is_cancelled(copse_context_scope(o->ctx))) return 0; /* before it could begin */
   int fn = lua_gettop(L);
   context *c = NULL;
   lua_pushcfunction(L, answer);

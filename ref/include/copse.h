@@ -99,6 +99,7 @@ typedef struct copse_config {
   copse_log_level log_level; /* used unless COPSE_LOG is set or the parent says another */
   bool log_level_set;        /* log_level overrides COPSE_LOG */
   const char *registrar; /* a root's registrar address; NULL: itself */
+  bool registrar_here;   /* a child, too, is a registrar: of itself, its children and whoever else asks it */
   const char *const *listen; /* NULL-terminated addresses to listen on besides the tree's own socket; may be NULL */
   bool no_rundir;       /* a root without runtime directory: it cannot be found by `copse tree` */
   bool ignore_env;      /* do not look at COPSE_LINK: be a root */
@@ -330,6 +331,14 @@ COPSE_API bool copse_peer_alive(const copse_peer *peer);           /* the link s
 COPSE_API copse_child *copse_peer_child(const copse_peer *peer);   /* NULL if it is not my child */
 /* Measures: PING and the time until PONG, in microseconds; cb gets UINT64_MAX on loss. COPSE_EAGAIN while one is under way. */
 COPSE_API copse_status copse_peer_ping(copse_peer *peer, void (*cb)(copse_peer *peer, uint64_t us, void *arg), void *arg);
+/* Runs the job when nothing that was said to the peer is left to be written, or its link is lost: before an exit or an exec that does not
+ * wait for the tree. COPSE_ECLOSED: there is no link, and the job does not run. copse_unpost takes it back. */
+COPSE_API copse_status copse_peer_flush(copse_peer *peer, copse_job *job);
+/* What its link is in: what was agreed, contexts open in both directions, traffic (see copse/wire.h). COPSE_ECLOSED: there is none. */
+COPSE_API copse_status copse_peer_get_info(const copse_peer *peer, copse_wire_info *info);
+/* The descriptors that its link reads and writes, often one and the same, to ask the system who is at the other end: not to be
+ * used or closed. -1: none. */
+COPSE_API void copse_peer_fds(const copse_peer *peer, int fds[2]);
 /* A peer suspected (no frame for three heartbeats) or back again. */
 typedef enum copse_peer_state { COPSE_PEER_ALIVE, COPSE_PEER_SUSPENDED, COPSE_PEER_UNRESPONSIVE, COPSE_PEER_LOST } copse_peer_state;
 COPSE_API copse_peer_state copse_peer_get_state(const copse_peer *peer);

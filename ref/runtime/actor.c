@@ -267,8 +267,11 @@ static bool take_args(copse__process *process, copse_bytes args, char *why, size
       return false;
     }
   }
-  return each_text(args, "registrar", add_registrar, process, why, size) &&
-         each_text(args, "listen", add_listener, process, why, size);
+  if (!each_text(args, "registrar", add_registrar, process, why, size) ||
+      !each_text(args, "listen", add_listener, process, why, size))
+    return false;
+  if (process->registry) copse__registry_announce(rt);
+  return true;
 }
 
 static void on_main(copse_job *job) {
@@ -485,6 +488,7 @@ void copse__process_deinit(copse *rt) {
   copse_member_leave(&process->root_member, NULL);
   copse_member_leave(&process->actor_member, NULL);
   copse__registry_deinit(rt);
+  if (process->link_lost) copse__adopt_end_all(&process->adopt); /* the watchdog bounds it */
   copse__watchdog_stop(process->watchdog);
   copse__adopt_deinit(&process->adopt);
   copse__rundir_remove(&process->rundir);

@@ -135,6 +135,12 @@ static bool reap(pid_t pid) {
 
 /* Deals with one child; true if it is an orphan that is still there. */
 static bool visit(copse__adopt *adopt, pid_t pid, uint64_t now) {
+  if (adopt->ending) {
+    siginfo_t info;
+    kill(pid, SIGKILL);
+    while (waitid(P_PID, (id_t)pid, &info, WEXITED) != 0 && errno == EINTR) continue;
+    return true;
+  }
   if (adopt->is_spawned(adopt, pid)) return false;
   origin_kind kind = look_at(adopt, pid);
   if (kind == NOT_OURS_TO_TOUCH || kind == GONE) return false;
@@ -211,6 +217,11 @@ void copse__adopt_sweep(copse__adopt *adopt, uint32_t grace_ms) {
   adopt->sweeping = true;
   adopt->wait_ms = WAIT_FIRST_MS;
   copse__timer_start(adopt->rt, &adopt->timer, copse_now(adopt->rt), on_timer);
+}
+
+void copse__adopt_end_all(copse__adopt *adopt) {
+  adopt->ending = true;
+  while (visit_all(adopt)) continue;
 }
 
 copse_status copse__adopt_init(copse *rt, copse__adopt *adopt) {

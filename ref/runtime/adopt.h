@@ -25,6 +25,7 @@ typedef struct copse__adopt {
   uint32_t grace_ms;
   uint64_t wait_ms;
   bool sweeping;
+  bool ending; /* nobody is spared */
   copse__orphan *orphans;
   size_t orphan_count, orphan_room;
   /* Whether a process is a child that the runtime spawned itself. */
@@ -43,6 +44,9 @@ copse_status copse__adopt_init(copse *rt, copse__adopt *adopt);
 void copse__adopt_sweep(copse__adopt *adopt, uint32_t grace_ms);
 
 /* Harmless on zeroed memory. */
+/* Kills and reaps every child of this process and what comes to it by their deaths, the program's own included. Blocks
+ * until that is done; the last act of an actor whose parent is dead, after which nobody would look for them. */
+void copse__adopt_end_all(copse__adopt *adopt);
 void copse__adopt_deinit(copse__adopt *adopt);
 
 #endif

@@ -22,7 +22,9 @@
 
 struct copse_error {
   unsigned refs; /* UINT_MAX: static */
+  bool received; /* of a peer: whoever it says raised it stands, even if it says nobody */
   copse_error_info info;
+  size_t code, type, message, stack; /* sizes: a peer's text may have NUL in it */
 };
 
 static copse_error no_memory = {
@@ -32,6 +34,8 @@ static copse_error no_memory = {
              .type = "",
              .message = "out of memory",
              .stack = ""},
+    .code = sizeof "no_memory" - 1,
+    .message = sizeof "out of memory" - 1,
 };
 
 copse_error *copse__error_no_memory(void) { return &no_memory; }
@@ -110,6 +114,10 @@ static copse_error *build(const parts *p) {
   at = put(at, p->more, more * sizeof *p->more);
   info->data = (copse_bytes){at, p->data.size};
   at = put(at, p->data.data, p->data.size);
+  error->code = p->code.size;
+  error->type = p->type.size;
+  error->message = p->message.size;
+  error->stack = p->stack.size;
   info->code = put_text(&at, p->code);
   info->type = put_text(&at, p->type);
   info->message = put_text(&at, p->message);
@@ -123,7 +131,12 @@ static copse_error *build(const parts *p) {
   return error;
 }
 
-/* The parts of an error that exists. */
+/* A text of an error that exists, whole. */
+static copse_bytes whole(const char *text, size_t size) {
+  return (copse_bytes){(const uint8_t *)text, size};
+}
+
+/* The parts of an error that is described. */
 static parts parts_of(const copse_error_info *i) {
   return (parts){.code = text(i->code),
                  .type = text(i->type),
@@ -241,9 +254,15 @@ static bool is_group(const copse_error *error) {
 static copse_error *member_of(const copse_error *group, copse_error *member) {
   if (!group->info.via_count) return copse_error_ref(member);
   parts p = parts_of(&member->info);
+  p.code = whole(member->info.code, member->code);
+  p.type = whole(member->info.type, member->type);
+  p.message = whole(member->info.message, member->message);
+  p.stack = whole(member->info.stack, member->stack);
   p.more = group->info.via;
   p.more_count = group->info.via_count;
-  return build(&p);
+  copse_error *error = build(&p);
+  if (error != &no_memory) error->received = member->received;
+  return error;
 }
 
 static size_t add(copse_error **list, size_t count, copse_error *error) {
@@ -270,9 +289,9 @@ copse_error *copse__error_join(copse_error *const *errors, size_t count) {
         n = add(list, n, member_of(errors[i], errors[i]->info.causes[k]));
     else n = add(list, n, copse_error_ref(errors[i]));
   }
-  copse_error *whole;
+  copse_error *joined;
   if (n == 1) {
-    whole = copse_error_ref(list[0]);
+    joined = copse_error_ref(list[0]);
   } else {
     char message[256];
     snprintf(message, sizeof message, "%zu errors; the first: %.200s", n, list[0]->info.message);
@@ -281,38 +300,36 @@ copse_error *copse__error_join(copse_error *const *errors, size_t count) {
                .message = text(message),
                .causes = list,
                .cause_count = n};
-    whole = build(&p);
-    if (whole == &no_memory) whole = copse_error_ref(list[0]);
+    joined = build(&p);
+    if (joined == &no_memory) joined = copse_error_ref(list[0]);
   }
   for (size_t i = 0; i < n; i++) copse_error_unref(list[i]);
   free(list);
-  return whole;
+  return joined;
 }
 
 /* -------------------------------------------------------------------------------------- the map */
 
-static void encode(const copse_error_info *e, const copse_ref *self, bool cancelled, copse_buf *out,
+static void pack_text(copse_buf *out, const char *key, const char *text, size_t size) {
+  copse_pack_cstr(out, key);
+  copse_pack_str(out, text, size);
+}
+
+static void encode(const copse_error *error, const copse_ref *self, bool cancelled, copse_buf *out,
                    unsigned depth, size_t *left) {
-  const copse_ref *actor = e->has_actor ? &e->actor : self;
+  const copse_error_info *e = &error->info;
+  const copse_ref *actor = e->has_actor ? &e->actor : error->received ? NULL : self;
   size_t causes = depth >= NESTING_MAX ? 0 : e->cause_count < *left ? e->cause_count : *left;
-  bool has[] = {e->type[0] != 0,          e->stack[0] != 0, actor != NULL,
-                e->via_count != 0,        causes != 0,      e->data.size != 0,
+  bool has[] = {error->type != 0,  error->stack != 0, actor != NULL,
+                e->via_count != 0, causes != 0,       e->data.size != 0,
                 e->cancelled || cancelled};
   size_t keys = 2;
   for (size_t i = 0; i < sizeof has / sizeof *has; i++) keys += has[i];
   copse_pack_map(out, keys);
-  copse_pack_cstr(out, "code");
-  copse_pack_cstr(out, e->code);
-  copse_pack_cstr(out, "message");
-  copse_pack_cstr(out, e->message);
-  if (e->type[0]) {
-    copse_pack_cstr(out, "type");
-    copse_pack_cstr(out, e->type);
-  }
-  if (e->stack[0]) {
-    copse_pack_cstr(out, "stack");
-    copse_pack_cstr(out, e->stack);
-  }
+  pack_text(out, "code", e->code, error->code);
+  pack_text(out, "message", e->message, error->message);
+  if (error->type) pack_text(out, "type", e->type, error->type);
+  if (error->stack) pack_text(out, "stack", e->stack, error->stack);
   if (actor) {
     copse_pack_cstr(out, "actor");
     copse_pack_ref(out, actor, false);
@@ -327,7 +344,7 @@ static void encode(const copse_error_info *e, const copse_ref *self, bool cancel
     copse_pack_array(out, causes);
     *left -= causes;
     for (size_t i = 0; i < causes; i++)
-      encode(&e->causes[i]->info, self, false, out, depth + 1, left);
+      encode(e->causes[i], self, false, out, depth + 1, left);
   }
   if (e->data.size) {
     copse_pack_cstr(out, "data");
@@ -342,7 +359,7 @@ static void encode(const copse_error_info *e, const copse_ref *self, bool cancel
 void copse__error_encode(const copse_error *error, const copse_ref *self, bool cancelled,
                          copse_buf *out) {
   size_t left = CAUSES_MAX;
-  encode(&error->info, self, cancelled, out, 0, &left);
+  encode(error, self, cancelled, out, 0, &left);
 }
 
 void copse_error_encode(const copse_error *error, copse_buf *out) {
@@ -368,10 +385,11 @@ static copse_ref *decode_via(copse_bytes value, size_t max, size_t *count, bool 
   return refs;
 }
 
-static copse_error *decode(copse_bytes map, const copse_ref *peer, unsigned depth, size_t *budget);
+static copse_error *decode(copse_bytes map, bool received, const copse_ref *peer, unsigned depth,
+                           size_t *budget);
 
-static copse_error **decode_causes(copse_bytes value, unsigned depth, size_t *budget, size_t *count,
-                                   bool *bad) {
+static copse_error **decode_causes(copse_bytes value, bool received, unsigned depth, size_t *budget,
+                                   size_t *count, bool *bad) {
   copse_reader reader;
   copse_token token;
   *count = 0;
@@ -389,7 +407,7 @@ static copse_error **decode_causes(copse_bytes value, unsigned depth, size_t *bu
       *bad = true;
       break;
     }
-    causes[*count] = decode(one, NULL, depth + 1, budget);
+    causes[*count] = decode(one, received, NULL, depth + 1, budget);
     if (causes[*count]) ++*count;
     else *bad = true;
   }
@@ -397,7 +415,8 @@ static copse_error **decode_causes(copse_bytes value, unsigned depth, size_t *bu
 }
 
 /* NULL: malformed. */
-static copse_error *decode(copse_bytes map, const copse_ref *peer, unsigned depth, size_t *budget) {
+static copse_error *decode(copse_bytes map, bool received, const copse_ref *peer, unsigned depth,
+                           size_t *budget) {
   parts p = {.known = COPSE_CODE_FAILED, .more = peer, .more_count = peer ? 1 : 0};
   copse_ref actor, *via = NULL;
   copse_error **causes = NULL;
@@ -433,7 +452,7 @@ static copse_error *decode(copse_bytes map, const copse_ref *peer, unsigned dept
     } else if (KEY("via") && !via) {
       via = decode_via(value, COPSE_VIA_MAX, &p.via_count, &bad);
     } else if (KEY("causes") && !causes) {
-      causes = decode_causes(value, depth, budget, &p.cause_count, &bad);
+      causes = decode_causes(value, received, depth, budget, &p.cause_count, &bad);
     } else if (KEY("data")) {
       p.data = value;
     } else if (KEY("cancelled")) {
@@ -447,6 +466,7 @@ static copse_error *decode(copse_bytes map, const copse_ref *peer, unsigned dept
     p.via = via;
     p.causes = causes;
     error = build(&p);
+    if (error != &no_memory) error->received = received;
   }
   for (size_t i = 0; i < p.cause_count; i++) copse_error_unref(causes[i]);
   free(causes);
@@ -456,12 +476,12 @@ static copse_error *decode(copse_bytes map, const copse_ref *peer, unsigned dept
 
 copse_error *copse_error_decode(copse_bytes map) {
   size_t budget = OBJECTS_MAX;
-  return decode(map, NULL, 0, &budget);
+  return decode(map, false, NULL, 0, &budget);
 }
 
 copse_error *copse__error_received(copse_bytes map, const copse_ref *peer) {
   size_t budget = OBJECTS_MAX;
-  copse_error *error = decode(map, peer, 0, &budget);
+  copse_error *error = decode(map, true, peer, 0, &budget);
   return error ? error
                : copse__error_at(COPSE_CODE_FAILED, peer, (copse_bytes){NULL, 0},
                                  "the peer sent a malformed error");

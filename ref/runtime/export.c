@@ -138,6 +138,14 @@ void copse__export_dispatch(copse__link *link, const copse_event *event) {
     refuse(link, event->context, COPSE_CODE_DENIED, text);
     return;
   }
+  /* Where a handler is looked up elsewhere, it is there that its time is found to be over. */
+  if (entry && !outside && event->open.deadline_ms == 0) {
+    copse_cause cause = {.origin = COPSE_ORIGIN_DEADLINE, .by = rt->self};
+    cause.by.address_count = 0;
+    if (copse_wire_cancelled(link->wire, event->context, &cause, false) == COPSE_ENOMEM)
+      copse__link_abort(link, COPSE_CODE_NO_MEMORY, "out of memory");
+    return;
+  }
   copse_context *ctx =
       copse__context_serve(link, event, entry && entry->flags & COPSE__EXPORT_HELD, outside);
   if (!ctx) return;
@@ -146,5 +154,7 @@ void copse__export_dispatch(copse__link *link, const copse_event *event) {
   } else if (!rt->fallback(ctx, target, event->open.args, rt->fallback_arg)) {
     snprintf(text, sizeof text, "%s is not exported here", target);
     copse_fail(ctx, copse_error_new(COPSE_CODE_NO_TARGET, "%s", text));
+  } else {
+    ctx->ran = !ctx->said_cancelled; /* it came too late to begin */
   }
 }

@@ -267,6 +267,7 @@ struct copse__link {
   bool peer_bye, bye_said; /* the peer said BYE; we did */
   unsigned from;
   uint32_t heartbeat_ms, peer_heartbeat_ms;
+  uint64_t opening, opening_at;  /* the peer's OPEN that is coming in pieces, and since when */
   uint64_t last_in;              /* when */
   uint64_t last_out, ticked_out; /* writes; and what they were when the heart last beat */
   copse__timer timer;            /* the handshake's, then the closing's */
@@ -274,6 +275,7 @@ struct copse__link {
   copse_error *why; /* why it ended */
   copse_code code;  /* of the BYE that ended it, ours or the peer's */
   copse_job lost_job;
+  copse_job flushed; /* head of those that wait until all is written */
   const copse__link_hooks *hooks;
   void *owner;
   uint8_t first[64]; /* the first bytes that came, to be quoted when they are no HELLO */
@@ -300,6 +302,8 @@ void copse__link_dirty(copse__link *link);
 void copse__link_flush(copse__link *link);
 /* BYE: graceful with COPSE_CODE_NONE, else at once. */
 void copse__link_bye(copse__link *link, copse_code code, const char *message);
+/* Runs the job when all is written, or the link is closed. */
+void copse__link_when_flushed(copse__link *link, copse_job *job);
 /* No more of it: descriptors are closed without a word (a child that is dead, a watchdog that has fired). `lost` is told in the turn. */
 void copse__link_abort(copse__link *link, copse_code code, const char *why);
 /* When the runtime is freed: without telling anybody. */
@@ -377,6 +381,7 @@ struct copse_context {
   bool deadline_own; /* opener: `deadline` was given to it and is no later than its scope's */
   bool is_held;      /* callee: of a `held` export */
   bool said, said_cancelled;           /* callee: the handler is done */
+  bool ran;                            /* callee: user code has run */
   bool held_end, held_stop, held_wait; /* said while held back */
   unsigned from;
   copse__cause *cancel_cause;

@@ -75,6 +75,26 @@ static void retire(copse__link *link) {
   copse__links_check(rt);
 }
 
+/* Posts those who wait for everything to be written. */
+static void tell_flushed(copse__link *link) {
+  copse_job *head = &link->flushed;
+  while (head->next != head) {
+    copse_job *job = head->next;
+    copse_unpost(link->rt, job);
+    copse_post(link->rt, job);
+  }
+}
+
+void copse__link_when_flushed(copse__link *link, copse_job *job) {
+  copse_job *head = &link->flushed;
+  if (job->next) return;
+  job->prev = head->prev;
+  job->next = head;
+  head->prev->next = job;
+  head->prev = job;
+  copse__link_dirty(link); /* perhaps there is nothing to write */
+}
+
 static void close_now(copse__link *link) {
   copse *rt = link->rt;
   if (link->state == COPSE__LINK_CLOSED) return;
@@ -89,6 +109,7 @@ static void close_now(copse__link *link) {
   copse__list_remove(&link->dirty);
   copse__list_remove(&link->active);
   copse__deferred_drop(link);
+  tell_flushed(link);
   if (link->lost_told) retire(link);
 }
 
@@ -132,6 +153,11 @@ void copse__link_flush(copse__link *link) {
         }
         return;
       }
+      if (errno != EPIPE &&
+          errno != ECONNRESET) { /* no memory, say: it is still there, but we cannot talk to it */
+        copse__link_abort(link, COPSE_CODE_LINK_LOST, "it cannot be written to");
+        return;
+      }
       link->deaf =
           true; /* whoever does not listen may still have said something: EOF tells the end */
       link->writing = false;
@@ -146,6 +172,11 @@ void copse__link_flush(copse__link *link) {
   if (link->writing) {
     link->writing = false;
     watch(link);
+  }
+  if (link->flushed.next != &link->flushed) {
+    copse_wire_info info;
+    copse_wire_get_info(link->wire, &info);
+    if (!info.unwritten) tell_flushed(link);
   }
   finish_output(link);
 }
@@ -320,6 +351,23 @@ static void tell(copse__link *link, copse_event *event) {
   else copse__context_event(link, event);
 }
 
+/* The deadline of an OPEN that came in pieces runs from the first of them. */
+static copse_event_type next_event(copse__link *link, copse_event *event) {
+  copse_wire_info info;
+  copse_event_type type = copse_wire_next(link->wire, event);
+  if (type == COPSE_EV_OPEN && link->opening == event->context && event->open.deadline_ms > 0) {
+    int64_t waited = (int64_t)(copse_now(link->rt) - link->opening_at);
+    event->open.deadline_ms = waited < event->open.deadline_ms ? event->open.deadline_ms - waited : 0;
+  }
+  if (type != COPSE_EV_NONE) return type;
+  copse_wire_get_info(link->wire, &info);
+  if (info.opening != link->opening) {
+    link->opening = info.opening;
+    link->opening_at = copse_now(link->rt);
+  }
+  return type;
+}
+
 /* Tells what the engine and copse_pump have in store. False: there is more, for another turn. */
 static bool pull(copse__link *link) {
   copse_event *event = &link->rt->event;
@@ -328,7 +376,7 @@ static bool pull(copse__link *link) {
     /* The user code that was told may have pumped: what it took in came before what the engine has. */
     left -= copse__deferred_tell(link, left, tell);
     if (left <= 0) return false;
-    if (link->state > COPSE__LINK_OPEN || copse_wire_next(link->wire, event) == COPSE_EV_NONE)
+    if (link->state > COPSE__LINK_OPEN || next_event(link, event) == COPSE_EV_NONE)
       return true;
     left--;
     tell(link, event);
@@ -424,7 +472,7 @@ void copse__link_pump(copse__link *link) {
   for (;;) {
     /* What was read before is kept first: reading makes its views void. */
     while (link->state <= COPSE__LINK_OPEN &&
-           copse_wire_next(link->wire, &event) != COPSE_EV_NONE) {
+           next_event(link, &event) != COPSE_EV_NONE) {
       if (event.type == COPSE_EV_PONG && !link->ping.cb) continue;
       if (!is_link_event(event.type)) copse__context_event_now(link, &event);
       if (!copse__deferred_keep(link, &event)) {
@@ -571,6 +619,7 @@ copse_status copse__link_new(copse *rt, const copse__link_options *options, cops
   link->heartbeat_ms = options->heartbeat_ms;
   link->hooks = options->hooks;
   link->owner = options->owner;
+  link->flushed.next = link->flushed.prev = &link->flushed;
   copse__list *lists[] = {&link->all, &link->active, &link->dirty, &link->contexts,
                           &link->deferred};
   for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) copse__list_init(lists[i]);

@@ -85,6 +85,7 @@ static void on_grace(copse__timer *timer) {
   if (!link || ctx->over) return;
   copse_log(ctx->rt, COPSE_LOG_WARN, "%s did not end a cancelled context in time",
             ctx->peer->ref.name);
+  if (ctx->peer->parent) return; /* without it we are nothing; it has its ladder, should we hang */
   if (link->hooks && link->hooks->unresponsive) link->hooks->unresponsive(link, ctx);
   else
     copse__link_bye(link, COPSE_CODE_UNRESPONSIVE,
@@ -111,7 +112,9 @@ static void cancel(copse_context *ctx, copse__cause *cause, uint64_t grace_end) 
   else copse__link_dirty(ctx->link);
   copse__timer_stop(rt, &ctx->timer);
   ctx->timer.pump = false; /* what follows is user code's business */
-  copse__timer_start(rt, &ctx->timer, grace_end, on_grace);
+  /* However little patience is left: an answer takes its time, and others use the link. */
+  uint64_t answer = copse__after(rt, COPSE__TERM_MS);
+  copse__timer_start(rt, &ctx->timer, grace_end > answer ? grace_end : answer, on_grace);
 }
 
 static void cancel_from_scope(copse_member *member) {

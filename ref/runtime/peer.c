@@ -88,6 +88,23 @@ copse_child *copse_peer_child(const copse_peer *peer) { return peer->child; }
 
 copse_peer_state copse_peer_get_state(const copse_peer *peer) { return peer->state; }
 
+copse_status copse_peer_flush(copse_peer *peer, copse_job *job) {
+  if (!peer->link || peer->link->state == COPSE__LINK_CLOSED) return COPSE_ECLOSED;
+  copse__link_when_flushed(peer->link, job);
+  return COPSE_OK;
+}
+
+copse_status copse_peer_get_info(const copse_peer *peer, copse_wire_info *info) {
+  if (!peer->link) return COPSE_ECLOSED;
+  copse_wire_get_info(peer->link->wire, info);
+  return COPSE_OK;
+}
+
+void copse_peer_fds(const copse_peer *peer, int fds[2]) {
+  fds[0] = peer->link ? peer->link->rfd : -1;
+  fds[1] = peer->link ? peer->link->wfd : -1;
+}
+
 /* -------------------------------------------------------------------------------------------- ping */
 
 copse_status copse_peer_ping(copse_peer *peer, void (*cb)(copse_peer *peer, uint64_t us, void *arg),

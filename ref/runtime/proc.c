@@ -61,7 +61,10 @@ copse_status copse__proc_watch(copse *rt, copse__proc *proc, const copse__spawne
   proc->pidfd = child->pidfd;
   proc->on_exit = on_exit;
   copse_status status = copse__poll_start(rt, &proc->poll, proc->pidfd, UV_READABLE, on_readable);
-  if (status != COPSE_OK) close(proc->pidfd);
+  if (status != COPSE_OK) { /* the caller ends it; here, nobody waits for it */
+    close(proc->pidfd);
+    memset(proc, 0, sizeof *proc);
+  }
   return status;
 }
 

@@ -185,6 +185,7 @@ copse_peer_state copse__child_condition(const copse_child *child);
 
 /* registry.c */
 copse_status copse__registry_init(copse *rt, const copse_config *config);
+void copse__registry_announce(copse *rt);
 void copse__registry_deinit(copse *rt);
 /* lookup.c. Ends the registrations of this actor. */
 void copse__registry_leave(copse *rt);

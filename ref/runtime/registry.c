@@ -270,6 +270,14 @@ static void on_watch(copse_context *ctx, copse_bytes args, void *arg) {
   else copse__registry_watch(s->registry, &s->watcher);
 }
 
+/* Where it is found, by the children: at the addresses of this actor. */
+void copse__registry_announce(copse *rt) {
+  copse__process *process = rt->process;
+  process->registrar_count = 0;
+  for (size_t i = 0; i < rt->self.address_count && i < COPSE__REGISTRARS_MAX; i++)
+    strcpy(process->registrars[process->registrar_count++], rt->self.addresses[i]);
+}
+
 copse_status copse__registry_init(copse *rt, const copse_config *config) {
   static const struct {
     const char *target;
@@ -280,8 +288,9 @@ copse_status copse__registry_init(copse *rt, const copse_config *config) {
                  {"copse.wait", on_wait, COPSE__EXPORT_HELD},
                  {"copse.watch", on_watch, COPSE__EXPORT_HELD}};
   copse__process *process = rt->process;
-  if (process->is_child) return COPSE_OK; /* copse.actor tells where the registrar is */
-  if (config && config->registrar) {
+  bool here = config && config->registrar_here;
+  if (process->is_child && !here) return COPSE_OK; /* copse.actor tells where the registrar is */
+  if (!here && config && config->registrar) {
     if (strlen(config->registrar) > COPSE_ADDRESS_MAX) return COPSE_EINVAL;
     strcpy(process->registrars[process->registrar_count++], config->registrar);
     return COPSE_OK;
@@ -290,8 +299,7 @@ copse_status copse__registry_init(copse *rt, const copse_config *config) {
   if (!process->registry) return COPSE_ENOMEM;
   copse__list_init(&process->registry->entries);
   copse__list_init(&process->registry->watchers);
-  for (size_t i = 0; i < rt->self.address_count && i < COPSE__REGISTRARS_MAX; i++)
-    strcpy(process->registrars[process->registrar_count++], rt->self.addresses[i]);
+  copse__registry_announce(rt);
   copse_status status = COPSE_OK;
   for (size_t i = 0; i < sizeof targets / sizeof *targets && status == COPSE_OK; i++)
     status = copse__export(rt, targets[i].target, targets[i].handler, process->registry,

@@ -71,7 +71,8 @@ static void on_scope_done(copse_scope *scope, copse_error *error, bool cancelled
     } else if (outcome.kind == COPSE_FAILED) {
       send_error(ctx, error);
     } else {
-      status = copse_wire_cancelled(ctx->link->wire, ctx->id, outcome.cause, true);
+      outcome.ran = ctx->ran;
+      status = copse_wire_cancelled(ctx->link->wire, ctx->id, outcome.cause, ctx->ran);
       if (status && status != COPSE_ECLOSED)
         copse__link_abort(ctx->link, COPSE_CODE_INTERNAL, copse_status_text(status));
     }
@@ -95,6 +96,7 @@ copse_context *copse__context_serve(copse__link *link, const copse_event *event,
   name[size] = 0;
   options.name = name;
   ctx->is_held = is_held;
+  ctx->ran = true;
   ctx->reads = event->open.reads;
   ctx->sends = event->open.send;
   if (event->open.traceparent.size && event->open.traceparent.size < sizeof ctx->traceparent)

@@ -178,6 +178,7 @@ void copse_wire_get_info(const copse_wire *wire, copse_wire_info *info) {
       .features = wire->features,
       .opened = wire->opened,
       .serving = wire->serving,
+      .opening = wire->opening_id,
       .unwritten = copse__unwritten(wire) + wire->queued_bytes,
       .frames_in = wire->frames_in,
       .frames_out = wire->frames_out,

@@ -21,7 +21,14 @@ void copse__frame_write(uint8_t *at, copse__frame frame) {
   at[1] = (uint8_t)(frame.length >> 8);
   at[2] = (uint8_t)frame.length;
   at[3] = (uint8_t)(frame.kind | (frame.more ? 0x80u : 0u));
-  for (unsigned i = 0; i < 8; i++) at[4 + i] = (uint8_t)(frame.context >> (56 - 8 * i));
+  at[4] = (uint8_t)(frame.context >> 56);
+  at[5] = (uint8_t)(frame.context >> 48);
+  at[6] = (uint8_t)(frame.context >> 40);
+  at[7] = (uint8_t)(frame.context >> 32);
+  at[8] = (uint8_t)(frame.context >> 24);
+  at[9] = (uint8_t)(frame.context >> 16);
+  at[10] = (uint8_t)(frame.context >> 8);
+  at[11] = (uint8_t)frame.context;
 }
 
 enum { OPENER = 1, CALLEE = 2, BOTH = 3 };

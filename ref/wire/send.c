@@ -168,10 +168,35 @@ static size_t copied_size(const copse_wire *wire, const copse_bytes *parts, size
   return copied;
 }
 
+static copse_status pay(copse_wire *wire, copse__context *ctx) {
+  const copse_bytes nothing = {NULL, 0};
+  copse_status status = COPSE_OK;
+  if (ctx->credit_owed) {
+    uint8_t bytes[32];
+    copse_buf buf;
+    copse__buf_fixed(&buf, bytes, sizeof bytes);
+    copse_pack_array(&buf, 2);
+    copse_pack_int(&buf, (int64_t)ctx->given.items);
+    copse_pack_int(&buf, (int64_t)ctx->given.bytes);
+    status = copse__output_frame(wire, COPSE_KIND_CREDIT, ctx->id, copse_buf_bytes(&buf));
+    if (status == COPSE_OK) ctx->credit_owed = false;
+  }
+  if (status == COPSE_OK && ctx->stop_owed) {
+    status = copse__output_frame(wire, COPSE_KIND_STOP, ctx->id, nothing);
+    if (status == COPSE_OK) ctx->stop_owed = false;
+  }
+  if (status == COPSE_OK) copse__list_remove(&ctx->owes);
+  return status;
+}
+
 static copse_status straight(copse_wire *wire, copse__context *ctx, uint8_t kind,
                              const copse_bytes *parts, size_t count, size_t size, bool lend) {
+  copse_status status = COPSE_OK;
+  /* Credit that was granted before STARTED was said goes before it, too. */
+  if (kind == COPSE_KIND_STARTED && !copse__list_empty(&ctx->owes)) status = pay(wire, ctx);
+  if (status) return status;
   const size_t copied = lend ? copied_size(wire, parts, count, &lend) : size;
-  copse_status status = copse__output_reserve(wire, COPSE_HEADER_SIZE + copied);
+  status = copse__output_reserve(wire, COPSE_HEADER_SIZE + copied);
   if (status) return status;
   if (supersedes(kind)) copse__queue_drop(wire, ctx);
   copse__output_header(wire, (copse__frame){(uint32_t)size, false, kind, ctx->id});
@@ -217,27 +242,6 @@ void copse__end_send(copse_wire *wire, copse__context *ctx) {
 void copse__owe(copse_wire *wire, copse__context *ctx) {
   if (ctx->opener && ctx->life == COPSE__OPENER_UNOPENED) return; /* not before its OPEN */
   copse__list_push(&wire->owing, &ctx->owes);
-}
-
-static copse_status pay(copse_wire *wire, copse__context *ctx) {
-  const copse_bytes nothing = {NULL, 0};
-  copse_status status = COPSE_OK;
-  if (ctx->credit_owed) {
-    uint8_t bytes[32];
-    copse_buf buf;
-    copse__buf_fixed(&buf, bytes, sizeof bytes);
-    copse_pack_array(&buf, 2);
-    copse_pack_int(&buf, (int64_t)ctx->given.items);
-    copse_pack_int(&buf, (int64_t)ctx->given.bytes);
-    status = copse__output_frame(wire, COPSE_KIND_CREDIT, ctx->id, copse_buf_bytes(&buf));
-    if (status == COPSE_OK) ctx->credit_owed = false;
-  }
-  if (status == COPSE_OK && ctx->stop_owed) {
-    status = copse__output_frame(wire, COPSE_KIND_STOP, ctx->id, nothing);
-    if (status == COPSE_OK) ctx->stop_owed = false;
-  }
-  if (status == COPSE_OK) copse__list_remove(&ctx->owes);
-  return status;
 }
 
 /* One frame of the message that is next on a context. */

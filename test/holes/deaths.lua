@@ -48,6 +48,11 @@ M.leaf = copse.context(function(ctx, how)
   copse.sleep(3600)
 end)
 
+-- Helpers that are no actors and would outlive anything: one in our process group, one that has left it.
+function M.helpers()
+  os.execute "sleep 3600 & setsid sleep 3600 &"
+end
+
 -- ---- who watches them die ----
 
 local S = {}
@@ -127,9 +132,9 @@ function S.counted_once()
   print(ok, H.about(err), heard)
 end
 
-function S.segfault()
+function S.crash()
   print(H.attempt(copse.nursery, function(n)
-    victim(n):kill(11)
+    victim(n):kill(6)
     copse.sleep(3600)
   end))
 end
@@ -175,6 +180,17 @@ function S.tree()
     ctx:result()
   end))
   print("children left: " .. #H.children())
+end
+
+function S.with_helpers()
+  H.sign "root"
+  copse.nursery(function(n)
+    local v = victim(n)
+    v:call "helpers"
+    H.write("pid.victim", v.pid)
+    print "ready"
+    copse.sleep(3600)
+  end)
 end
 
 function M.main(scenario) return S[scenario]() end

@@ -68,18 +68,26 @@ end
 -- or a child behind.
 function M.again_and_again(attack)
   attack(1)
-  local descriptors = M.descriptors()
+  local descriptors, before = M.descriptors(), #M.children()
   for i = 2, 3 do attack(i) end
   M.no_descriptor_more_than(descriptors)
-  local children = M.children()
-  if #children > 0 then error(("%d children are left"):format(#children)) end
+  local left = #M.children() - before
+  if left > 0 then error(("%d children are left"):format(left)) end
 end
 
--- One line about an error that is easy to compare.
+-- One line about an error that is easy to compare: code, actor, signal or status, the ladder's last
+-- rung; of a group, its members.
 function M.about(err)
-  local data = type(err) ~= "string" and type(err.data) == "table" and err.data or {}
-  return table.concat({ err.code or "?", err.actor and err.actor.name or "-", data.signal or data.status or "-",
-    data.ladder or "-" }, " ")
+  if type(err) == "string" then return err end
+  if err.code == "group" then
+    local members = {}
+    for i, cause in ipairs(err.causes) do members[i] = M.about(cause) end
+    table.sort(members)
+    return "group: " .. table.concat(members, "; ")
+  end
+  local data = type(err.data) == "table" and err.data or {}
+  return table.concat({ err.code or "?", err.actor and err.actor.name or "-",
+    data.signal or data.status or "-", data.ladder or "-" }, " ")
 end
 
 function M.attempt(fn, ...)

@@ -549,6 +549,7 @@ typedef struct copse_wire_info {
   uint32_t features;
   size_t opened;    /* contexts I opened and that have not ended */
   size_t serving;   /* contexts of the peer that hold a slot */
+  uint64_t opening; /* the peer's context of whose OPEN a part has come; 0: none */
   size_t unwritten; /* bytes encoded and not handed over, and bytes of queued messages */
   uint64_t frames_in, frames_out, bytes_in, bytes_out;
 } copse_wire_info;
