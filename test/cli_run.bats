@@ -120,3 +120,33 @@ END
   COPSE_LOG=info run copse run --log-level=error log.lua
   [[ $output != *'the child speaks'* ]]
 }
+
+@test "a program that returns something else than its functions is told so" {
+  echo 'return 3' >three.lua
+  run copse run three.lua
+  status_is 1
+  says 'three.lua returns a number and not a table of its functions'
+  echo 'return { mian = print }' >nomain.lua
+  run copse run nomain.lua
+  status_is 1
+  says 'nomain.lua has no function main'
+}
+
+@test "the same signal twice in a breath is one request, and clean-up is not cut short" {
+  cat >slow.lua <<'END_LUA'
+local copse = require "copse"
+return { main = function()
+  local cleaned <close> = setmetatable({}, { __close = function()
+    copse.shield(5, function() copse.sleep(0.05) end)
+    print "cleaned up"
+  end })
+  print "ready"
+  copse.sleep(1e6)
+end }
+END_LUA
+  start slow.lua
+  kill -TERM "$STARTED"
+  kill -TERM "$STARTED"
+  run cat <&7
+  has 'cleaned up'
+}

@@ -90,6 +90,21 @@ static void remember_module(lua_State *L, int index) {
   lua_pop(L, 2);
 }
 
+/* What a program returns is a table of its functions, or a function, or nothing when it has done its work while it was
+ * loaded. Anything else, and a root's table without main, would end at once, successful and silent. */
+static void demand_program(lua_State *L, bool root) {
+  host *h = copse__lua_host;
+  const char *name = h->file ? h->file : h->module ? h->module : "the program";
+  int type = lua_type(L, 4);
+  if (type == LUA_TFUNCTION || (type == LUA_TNIL && root)) return;
+  if (type != LUA_TTABLE)
+    luaL_error(L, "%s returns a %s and not a table of its functions", name, luaL_typename(L, 4));
+  lua_pushliteral(L, "main");
+  if (lua_rawget(L, 4) == LUA_TNIL && root)
+    luaL_error(L, "%s has no function main: there is nothing to run", name);
+  lua_pop(L, 1);
+}
+
 /* Pushes what this actor does by itself and its arguments; -1 when there is nothing. */
 static int push_work(lua_State *L, bool root) {
   int value = 4;
@@ -136,6 +151,7 @@ static int work(lua_State *L, int status, lua_KContext step) {
       lua_rawsetp(L, LUA_REGISTRYINDEX, &exports_key);
       remember_module(L, 4);
     }
+    demand_program(L, copse_is_root(h->rt));
     int count = push_work(L, copse_is_root(h->rt));
     if (count >= 0) lua_callk(L, count, LUA_MULTRET, DONE, work);
     else lua_settop(L, 4);
@@ -379,6 +395,7 @@ static int protected_run(lua_State *L) {
   session *s = lua_touserdata(L, 1);
   const copse_lua_run_options *o = s->options;
   host *h = copse__lua_host;
+  lua_gc(L, LUA_GCSTOP); /* until there can be any garbage */
   luaL_openlibs(L);
   const char *path = getenv("COPSE_LUA_PATH"), *cpath = getenv("COPSE_LUA_CPATH");
   set_package(L, "path", o->path, path);
@@ -392,6 +409,7 @@ static int protected_run(lua_State *L) {
   set_program(L, o->file ? &h->file : &h->module, strdup(o->file ? o->file : o->module));
   set_arguments(L, o);
   h->config = o->runtime;
+  lua_gc(L, LUA_GCRESTART);
   run_job(L, &s->end);
   return 0;
 }

@@ -43,6 +43,7 @@ typedef struct copse__listener copse__listener;
 #define COPSE__NEVER UINT64_MAX /* a time that does not come */
 #define COPSE__HELLO_MS 10000u
 #define COPSE__CLOSE_MS 1000u
+#define COPSE__FRAME (65536u + 64u) /* `frame` that we announce: 64 KiB fit in one with their head */
 #define COPSE__GRACE_MS 3000u
 #define COPSE__TERM_MS 500u
 #define COPSE__BOOT_MS 30000u
@@ -166,6 +167,7 @@ struct copse_scope {
   copse__cause *cause; /* while cancelled, or coming through a shield */
   uint64_t grace_end;  /* while cancelled: when patience ends; COPSE__NEVER before */
   uint64_t deadline;   /* COPSE__NEVER: none */
+  int64_t allowed_ms;  /* what its own deadline was, for the error */
   copse__timer deadline_timer;
   int64_t shield_ms; /* -1: none */
   copse__timer shield_timer;

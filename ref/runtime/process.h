@@ -45,6 +45,7 @@ struct copse__process {
   copse__watchdog *watchdog;
   copse_main_cb main;
   void *main_arg;
+  copse__timer hurry; /* while finishing: when strangers have kept us long enough */
   copse_job main_job;
   copse_buf config; /* of copse.actor */
   copse_buf value;  /* what main_done gave */
@@ -53,7 +54,7 @@ struct copse__process {
   copse_member actor_member; /* in the scope of `actor`: hears of CANCEL */
   uv_async_t *stop;          /* wakes the loop after a signal */
   copse_job stop_job;
-  unsigned stops; /* signals answered */
+  uint64_t stop_asked; /* when a signal last asked for the end; 0: never */
   bool debug;
 
   /* adopt.c, rundir.c */

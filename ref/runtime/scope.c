@@ -245,6 +245,7 @@ static void on_deadline(copse__timer *timer) {
 }
 
 void copse__scope_set_deadline(copse_scope *scope, int64_t ms) {
+  scope->allowed_ms = ms;
   scope->deadline = copse__after(scope->rt, ms);
   if (ms == 0) expire(scope);
   else if (!scope->cancelled)
@@ -372,9 +373,8 @@ void copse_scope_seal(copse_scope *scope, copse_error *error) {
 static copse_error *outcome(copse_scope *scope) {
   if (scope->expired) {
     copse_error *error =
-        scope->name
-            ? copse_error_new(COPSE_CODE_DEADLINE, "the deadline of %s has passed", scope->name)
-            : copse_error_new(COPSE_CODE_DEADLINE, "the deadline has passed");
+        copse_error_new(COPSE_CODE_DEADLINE, "%g s have passed, the time allowed for %s",
+                        (double)scope->allowed_ms / 1000, scope->name ? scope->name : "this scope");
     record(scope, error);
   }
   if (!scope->error_count) return NULL;

@@ -42,13 +42,18 @@ static void on_signal(int signal) {
 }
 
 /* Cancels what was asked for; runs no user code. */
+#define IMPATIENCE_MS 500 /* timeout(1), for one, sends the same signal twice in a breath */
+
 static void stop(copse__process *process) {
   unsigned terms = atomic_exchange(&state.terms, 0), ints = atomic_exchange(&state.ints, 0);
   if (!terms && !ints) return;
-  process->stops += terms + ints;
+  uint64_t now = copse_now(process->rt);
+  bool again = process->stop_asked != 0;
+  if (again && now - process->stop_asked < IMPATIENCE_MS) return;
+  process->stop_asked = now ? now : 1;
   copse_log(process->rt, COPSE_LOG_INFO, "asked to stop by %s", terms ? "SIGTERM" : "SIGINT");
   copse__actor_stop(process, terms ? COPSE_ORIGIN_SHUTDOWN : COPSE_ORIGIN_REQUESTED,
-                    terms ? "SIGTERM" : "SIGINT", process->stops > 1 ? 0 : -1);
+                    terms ? "SIGTERM" : "SIGINT", again ? 0 : -1);
 }
 
 static void on_stop(copse_job *job) { stop(copse__of(job, copse__process, stop_job)); }
