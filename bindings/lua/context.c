@@ -4,7 +4,8 @@
  *
  * Items go the short way. Where a task waits to receive, the runtime's callback resumes it with
  * a view of the item, and the continuation decodes it on that task's stack: nothing is copied or
- * queued. An item that nobody waits for is kept as bytes, within the credit that was granted,
+ * queued. What else of the stream has arrived the task then takes without waiting, so a loop over
+ * many small items is resumed once for all that one read brought. An item that nobody waits for is kept as bytes, within the credit that was granted,
  * which is given back when it is received. A send encodes into the host's buffer; where there is
  * no credit the task waits and encodes again.
  */
@@ -126,6 +127,11 @@ static int receive_now(lua_State *L, context *c, task *t) {
     return 1;
   }
   ensure_started(L, c);
+  copse_bytes value;
+  if (c->handle && !c->receivers.first && copse_next_item(c->handle, &value)) {
+    copse__lua_decode(L, value, true);
+    return 1;
+  }
   return copse__lua_wait(L, t, &c->receivers, 0, receive_more);
 }
 

@@ -79,11 +79,11 @@ static int refuse(encoder *e, const char *what) {
 
 static void encode(encoder *e, int index);
 
-static void encode_string(encoder *e, int index) {
+static void encode_string(lua_State *L, int index, copse_buf *out) {
   size_t size;
-  const char *text = lua_tolstring(e->L, index, &size);
-  if (is_utf8(text, size)) copse_pack_str(e->out, text, size);
-  else copse_pack_bin(e->out, text, size);
+  const char *text = lua_tolstring(L, index, &size);
+  if (is_utf8(text, size)) copse_pack_str(out, text, size);
+  else copse_pack_bin(out, text, size);
 }
 
 static void encode_sequence(encoder *e, int index, lua_Integer count) {
@@ -231,7 +231,7 @@ static void encode(encoder *e, int index) {
     if (lua_isinteger(L, index)) copse_pack_int(e->out, lua_tointeger(L, index));
     else copse_pack_float(e->out, lua_tonumber(L, index));
     break;
-  case LUA_TSTRING: encode_string(e, index); break;
+  case LUA_TSTRING: encode_string(L, index, e->out); break;
   case LUA_TTABLE: encode_table(e, index); break;
   case LUA_TUSERDATA: encode_userdata(e, index); break;
   default:
@@ -241,6 +241,10 @@ static void encode(encoder *e, int index) {
 }
 
 void copse__lua_encode(lua_State *L, int index, copse_buf *out) {
+  if (lua_type(L, index) == LUA_TSTRING) { /* needs no place to remember where in the value it is */
+    encode_string(L, index, out);
+    return;
+  }
   encoder e = {.L = L, .out = out};
   encode(&e, lua_absindex(L, index));
 }
@@ -329,7 +333,7 @@ static void decode_ext(lua_State *L, copse_reader *before, const copse_token *to
 
 static void decode(lua_State *L, copse_reader *reader, bool item) {
   copse_token token;
-  copse_reader before = *reader;
+  const uint8_t *at = reader->at;
   if (copse_read(reader, &token) != COPSE_OK)
     luaL_error(L, "copse: a malformed value was received");
   switch (token.type) {
@@ -344,13 +348,18 @@ static void decode(lua_State *L, copse_reader *reader, bool item) {
   case COPSE_BIN: lua_pushlstring(L, (const char *)token.bytes.data, token.bytes.size); break;
   case COPSE_ARRAY: decode_array(L, reader, token.count); break;
   case COPSE_MAP: decode_map(L, reader, token.count); break;
-  case COPSE_EXT: decode_ext(L, &before, &token); break;
+  case COPSE_EXT: decode_ext(L, &(copse_reader){at, reader->end}, &token); break;
   }
 }
 
 void copse__lua_decode(lua_State *L, copse_bytes value, bool item) {
   if (value.size == 0) {
     lua_pushnil(L);
+    return;
+  }
+  copse_bytes text;
+  if (copse_value_str(value, &text) == COPSE_OK) { /* what most items are */
+    lua_pushlstring(L, (const char *)text.data, text.size);
     return;
   }
   copse_reader reader;

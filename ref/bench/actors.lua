@@ -17,8 +17,6 @@ local WARM_UP = 2000
 
 -- ---- the other side ----
 
-function M.answer() return true end
-
 M.echo = copse.context(function(ctx)
   ctx:started()
   for item in ctx:items() do ctx:send(item) end
@@ -50,6 +48,11 @@ local modes = {}
 
 local function spawn(n, name)
   return n:spawn(name, { module = "actors" })
+end
+
+-- An actor that is little more than an actor.
+local function spawn_small(n, name)
+  return n:spawn(name, { module = "answer" })
 end
 
 function modes.stream(count)
@@ -91,7 +94,7 @@ function modes.spawn(count, megabytes)
   for i = 1, count do
     copse.nursery(function(n)
       local begun = copse.now()
-      spawn(n, "fresh-" .. i):call("answer")
+      spawn_small(n, "fresh-" .. i):call("answer")
       took[i] = copse.now() - begun
     end)
   end
@@ -102,7 +105,7 @@ end
 function modes.down(count)
   local begun
   copse.nursery(function(n)
-    for i = 1, count do spawn(n, "actor-" .. i):call("answer") end
+    for i = 1, count do spawn_small(n, "actor-" .. i):call("answer") end
     begun = copse.now()
   end)
   return (copse.now() - begun) * 1e3
@@ -113,7 +116,7 @@ function modes.memory(count)
     local total = 0
     local peers = {}
     for i = 1, count do
-      peers[i] = spawn(n, "idle-" .. i)
+      peers[i] = spawn_small(n, "idle-" .. i)
       peers[i]:call("answer")
     end
     for _, peer in ipairs(peers) do

@@ -50,7 +50,7 @@ typedef struct copse_error_info {
   const char *message; /* for people */
   const char *stack;   /* the remote or local stack; "" if none */
   bool has_actor;
-  copse_ref actor;     /* where it was raised */
+  copse_ref actor; /* where it was raised */
   size_t via_count;
   const copse_ref *via; /* the path it came, nearest to the origin first */
   size_t cause_count;   /* members of a group, or what led to it */
@@ -61,7 +61,8 @@ typedef struct copse_error_info {
 
 /* A new error raised here (its actor is this process's once it is sent). Never fails: when memory is short it is a constant
  * `no_memory` error. */
-COPSE_API copse_error *copse_error_new(copse_code code, const char *format, ...) __attribute__((format(printf, 2, 3)));
+COPSE_API copse_error *copse_error_new(copse_code code, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 /* The same with everything said; strings and data are copied, causes are referenced. NULL info fields mean absent. */
 COPSE_API copse_error *copse_error_make(const copse_error_info *info);
 COPSE_API copse_error *copse_error_ref(copse_error *error);
@@ -69,7 +70,8 @@ COPSE_API void copse_error_unref(copse_error *error);
 COPSE_API const copse_error_info *copse_error_get(const copse_error *error);
 /* The boxed report for people: what was raised where, the stack, the path it came. Appends text to `out`; `colour` for terminals;
  * `width` columns (0: 100). */
-COPSE_API void copse_error_report(const copse_error *error, copse_buf *out, bool colour, unsigned width);
+COPSE_API void copse_error_report(const copse_error *error, copse_buf *out, bool colour,
+                                  unsigned width);
 /* Encodes it as the error map of the protocol / reads one. copse_error_decode gives NULL on a malformed map. */
 COPSE_API void copse_error_encode(const copse_error *error, copse_buf *out);
 COPSE_API copse_error *copse_error_decode(copse_bytes map);
@@ -85,24 +87,26 @@ typedef enum copse_log_level {
 } copse_log_level;
 
 typedef struct copse_rungs {
-  uint32_t grace_ms;   /* CANCEL .. SIGTERM; default 3000 */
-  uint32_t term_ms;    /* SIGTERM .. SIGKILL; default 500 */
-  uint32_t boot_ms;    /* exec .. STARTED of copse.actor; default 30000 */
+  uint32_t grace_ms; /* CANCEL .. SIGTERM; default 3000 */
+  uint32_t term_ms;  /* SIGTERM .. SIGKILL; default 500 */
+  uint32_t boot_ms;  /* exec .. STARTED of copse.actor; default 30000 */
 } copse_rungs;
 
 typedef struct copse_config {
-  size_t size;          /* sizeof(copse_config) */
-  uv_loop_t *loop;      /* NULL: an own one */
-  const char *name;     /* a root's name; NULL: "root". A child's name is given by its parent. */
-  copse_limits limits;  /* zero fields: defaults */
-  copse_rungs rungs;    /* zero fields: defaults */
+  size_t size;         /* sizeof(copse_config) */
+  uv_loop_t *loop;     /* NULL: an own one */
+  const char *name;    /* a root's name; NULL: "root". A child's name is given by its parent. */
+  copse_limits limits; /* zero fields: defaults; `frame` 64 bytes more than the protocol's */
+  copse_rungs rungs;   /* zero fields: defaults */
   copse_log_level log_level; /* used unless COPSE_LOG is set or the parent says another */
   bool log_level_set;        /* log_level overrides COPSE_LOG */
-  const char *registrar; /* a root's registrar address; NULL: itself */
-  bool registrar_here;   /* a child, too, is a registrar: of itself, its children and whoever else asks it */
-  const char *const *listen; /* NULL-terminated addresses to listen on besides the tree's own socket; may be NULL */
-  bool no_rundir;       /* a root without runtime directory: it cannot be found by `copse tree` */
-  bool ignore_env;      /* do not look at COPSE_LINK: be a root */
+  const char *registrar;     /* a root's registrar address; NULL: itself */
+  bool
+      registrar_here; /* a child, too, is a registrar: of itself, its children and whoever else asks it */
+  const char *const *
+      listen; /* NULL-terminated addresses to listen on besides the tree's own socket; may be NULL */
+  bool no_rundir;  /* a root without runtime directory: it cannot be found by `copse tree` */
+  bool ignore_env; /* do not look at COPSE_LINK: be a root */
 } copse_config;
 
 /* Makes this process an actor. In a child: takes COPSE_* out of the environment, marks and hides the link's descriptors,
@@ -152,9 +156,11 @@ typedef struct copse_job {
 COPSE_API void copse_post(copse *rt, copse_job *job);
 COPSE_API void copse_unpost(copse *rt, copse_job *job);
 
-COPSE_API void copse_log(copse *rt, copse_log_level level, const char *format, ...) __attribute__((format(printf, 3, 4)));
+COPSE_API void copse_log(copse *rt, copse_log_level level, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 COPSE_API copse_log_level copse_log_get_level(copse *rt);
-COPSE_API copse_log_level copse_log_parse(const char *text, bool *ok); /* error warn info debug trace */
+COPSE_API copse_log_level copse_log_parse(const char *text,
+                                          bool *ok); /* error warn info debug trace */
 
 /* ---- hot code: for bindings of interpreters ---- */
 
@@ -168,22 +174,27 @@ COPSE_API void copse_pump(copse *rt);
 /* ------------------------------------------------------------------------------------------------------ scopes */
 
 typedef struct copse_scope_options {
-  int64_t deadline_ms; /* from now; -1: none. Its expiry cancels the scope (origin deadline), whose outcome is then the error `deadline` */
-  int64_t shield_ms;   /* -1: no shield; else: cancellation from outside reaches it only after that many ms (bounded by the grace) */
-  const char *name;    /* for logs and trees; may be NULL */
+  int64_t
+      deadline_ms; /* from now; -1: none. Its expiry cancels the scope (origin deadline), whose outcome is then the error `deadline` */
+  int64_t
+      shield_ms; /* -1: no shield; else: cancellation from outside reaches it only after that many ms (bounded by the grace) */
+  const char *name; /* for logs and trees; may be NULL */
 } copse_scope_options;
-#define COPSE_SCOPE_OPTIONS {-1, -1, NULL}
+#define COPSE_SCOPE_OPTIONS                                                                        \
+  { -1, -1, NULL }
 
 /* How a scope ended. error: NULL, the one error, or a group (borrowed in the callback). cancelled: somebody cancelled it, from
  * inside or outside; what its own error or its own deadline did to it is told by `error` alone. Runs in the turn, before
  * the parent can end. The scope is freed after the callback. */
-typedef void (*copse_scope_done_cb)(copse_scope *scope, copse_error *error, bool cancelled, void *arg);
+typedef void (*copse_scope_done_cb)(copse_scope *scope, copse_error *error, bool cancelled,
+                                    void *arg);
 
 /* A scope inside another. It is a member of `parent`; `done` runs when it was sealed and all its members have left. An error does
  * NOT go to the parent by itself: the callback decides (usually copse_scope_fail(parent, error), or raising it in the code that waits).
  * With done == NULL errors go to the parent. Errors: NULL when memory is short or parent has ended.
  * A new scope in a cancelled parent is born cancelled. */
-COPSE_API copse_scope *copse_scope_new(copse *rt, copse_scope *parent, const copse_scope_options *options, copse_scope_done_cb done,
+COPSE_API copse_scope *copse_scope_new(copse *rt, copse_scope *parent,
+                                       const copse_scope_options *options, copse_scope_done_cb done,
                                        void *arg);
 /* The scope's body is over, with an error (taken) or NULL: nothing more will be started by it. An error cancels the rest. When only
  * services (child processes, registrations, kept links) are left, all of them are told to finish at once, then awaited. */
@@ -191,7 +202,8 @@ COPSE_API void copse_scope_seal(copse_scope *scope, copse_error *error);
 /* Something in it failed: records the error (taken) and cancels the rest (origin error). An equal `died` of the same actor is recorded once. */
 COPSE_API void copse_scope_fail(copse_scope *scope, copse_error *error);
 /* Cancels it and all below. The first cause stands; `grace_ms` -1 means the default and a repeat can only shorten it. */
-COPSE_API void copse_scope_cancel(copse_scope *scope, copse_origin origin, const char *message, int64_t grace_ms);
+COPSE_API void copse_scope_cancel(copse_scope *scope, copse_origin origin, const char *message,
+                                  int64_t grace_ms);
 /* Cancelled, itself or by an ancestor (and not shielded): every wait in it must fail. */
 COPSE_API bool copse_scope_is_cancelled(const copse_scope *scope);
 /* The first cause, or NULL while not cancelled. */
@@ -207,21 +219,26 @@ typedef struct copse_member_cbs {
   void (*cancel)(copse_member *member, void *arg);
   void (*finish)(copse_member *member, void *arg); /* not NULL: a service */
 } copse_member_cbs;
-COPSE_API copse_member *copse_scope_join(copse_scope *scope, const copse_member_cbs *cbs, void *arg);
+COPSE_API copse_member *copse_scope_join(copse_scope *scope, const copse_member_cbs *cbs,
+                                         void *arg);
 /* Leaves, with an error for the scope (taken) or NULL. The member is gone. */
 COPSE_API void copse_member_leave(copse_member *member, copse_error *error);
 COPSE_API copse_scope *copse_member_scope(copse_member *member);
 
 /* ---------------------------------------------------------------------------------------------------- contexts */
 
-typedef enum copse_outcome_kind { COPSE_RETURNED, COPSE_FAILED, COPSE_WAS_CANCELLED } copse_outcome_kind;
+typedef enum copse_outcome_kind {
+  COPSE_RETURNED,
+  COPSE_FAILED,
+  COPSE_WAS_CANCELLED
+} copse_outcome_kind;
 
 typedef struct copse_outcome {
   copse_outcome_kind kind;
-  copse_bytes value;       /* RETURNED */
-  copse_error *error;      /* FAILED: borrowed */
+  copse_bytes value;        /* RETURNED */
+  copse_error *error;       /* FAILED: borrowed */
   const copse_cause *cause; /* WAS_CANCELLED */
-  bool ran;                /* WAS_CANCELLED: whether user code ran */
+  bool ran;                 /* WAS_CANCELLED: whether user code ran */
 } copse_outcome;
 
 /* All optional. `arg` is the context's own pointer (copse_context_set_data). */
@@ -246,28 +263,34 @@ typedef struct copse_open_options {
   copse_bytes args;    /* encoded array or map; empty: absent */
   bool send;           /* I will send items: end with copse_end */
   copse_credit window; /* how much I take at once, items and bytes; zero items: I read none */
-  int64_t deadline_ms; /* explicit; -1: only what the scope has. Its expiry is the error `deadline` */
+  int64_t
+      deadline_ms; /* explicit; -1: only what the scope has. Its expiry is the error `deadline` */
   const char *traceparent; /* NULL: inherited from the context this scope belongs to, if any */
   copse_bytes meta;
   copse_context_cbs cbs;
   void *data;
 } copse_open_options;
-#define COPSE_OPEN_OPTIONS {NULL, {NULL, 0}, false, {0, 0}, -1, NULL, {NULL, 0}, {0}, NULL}
-#define COPSE_WINDOW_DEFAULT {256, 262144}
+#define COPSE_OPEN_OPTIONS                                                                         \
+  { NULL, {NULL, 0}, false, {0, 0}, -1, NULL, {NULL, 0}, {0}, NULL }
+#define COPSE_WINDOW_DEFAULT                                                                       \
+  { 256, 262144 }
 
 /* Opens a context on a peer, inside a scope: the scope does not end before its outcome, and cancelling the scope cancels it
  * (with an answer). Deadline and traceparent are inherited. Errors, with nothing opened: COPSE_ECANCELLED (the scope is), COPSE_ELIMIT, COPSE_ETOOLARGE, COPSE_EVALUE, COPSE_EINVAL,
  * COPSE_ECLOSED (link gone or closing), COPSE_ENOMEM. A failure of the far side comes as the outcome. */
-COPSE_API copse_status copse_open(copse_peer *peer, copse_scope *scope, const copse_open_options *options, copse_context **ctx);
-/* The error that a status of copse_open or copse_connect stands for, e.g. ELIMIT -> busy, ECLOSED -> closing or link_lost/died. */
+COPSE_API copse_status copse_open(copse_peer *peer, copse_scope *scope,
+                                  const copse_open_options *options, copse_context **ctx);
+/* The error that a status of copse_open or copse_connect stands for, e.g. ELIMIT -> busy, ECLOSED -> closing: nothing was begun. */
 COPSE_API copse_error *copse_status_error(copse_status status, const char *what);
 /* The error that a cancellation is which nobody here asked for: `cancelled`, or `deadline` where that is its origin, raised
  * where the cancelling began, with `origin` and `by` as data (CANCEL-011). Never fails. */
 COPSE_API copse_error *copse_cause_error(const copse_cause *cause);
 
 /* A call: a context that neither sends nor reads items. */
-static inline copse_status copse_call(copse_peer *peer, copse_scope *scope, const char *target, copse_bytes args,
-                                      bool (*done)(copse_context *, const copse_outcome *, void *), void *data) {
+static inline copse_status copse_call(copse_peer *peer, copse_scope *scope, const char *target,
+                                      copse_bytes args,
+                                      bool (*done)(copse_context *, const copse_outcome *, void *),
+                                      void *data) {
   copse_open_options o = COPSE_OPEN_OPTIONS;
   o.target = target;
   o.args = args;
@@ -277,11 +300,18 @@ static inline copse_status copse_call(copse_peer *peer, copse_scope *scope, cons
 }
 
 /* Both ends. */
-COPSE_API copse_status copse_send(copse_context *ctx, copse_bytes value);      /* statuses of copse_wire_send */
-COPSE_API copse_status copse_send_bin(copse_context *ctx, const void *data, size_t size); /* a bin item, without copies where possible */
-COPSE_API copse_status copse_end(copse_context *ctx);                         /* no more items from me */
-COPSE_API copse_status copse_stop(copse_context *ctx);                        /* I read no more */
-COPSE_API void copse_consumed(copse_context *ctx, uint64_t items, uint64_t bytes); /* of items whose callback said false */
+COPSE_API copse_status copse_send(copse_context *ctx,
+                                  copse_bytes value); /* statuses of copse_wire_send */
+COPSE_API copse_status copse_send_bin(copse_context *ctx, const void *data,
+                                      size_t size); /* a bin item, without copies where possible */
+COPSE_API copse_status copse_end(copse_context *ctx);  /* no more items from me */
+COPSE_API copse_status copse_stop(copse_context *ctx); /* I read no more */
+/* The next item, if it is here already and nothing else of the link stands before it: for a loop that takes items as it
+ * needs them. It counts as consumed; the view is valid until the caller returns to the loop. False: the callback will
+ * come. */
+COPSE_API bool copse_next_item(copse_context *ctx, copse_bytes *value);
+COPSE_API void copse_consumed(copse_context *ctx, uint64_t items,
+                              uint64_t bytes); /* of items whose callback said false */
 COPSE_API void *copse_context_data(const copse_context *ctx);
 COPSE_API void copse_context_set_data(copse_context *ctx, void *data);
 COPSE_API void copse_context_set_cbs(copse_context *ctx, const copse_context_cbs *cbs);
@@ -292,20 +322,23 @@ COPSE_API copse *copse_context_runtime(const copse_context *ctx);
 COPSE_API copse_scope *copse_context_scope(const copse_context *ctx);
 
 /* Opener: cancel this context alone. Its CANCELLED is then absorbed: done() gets it, the scope does not. */
-COPSE_API copse_status copse_cancel(copse_context *ctx, copse_origin origin, const char *message, int64_t grace_ms);
+COPSE_API copse_status copse_cancel(copse_context *ctx, copse_origin origin, const char *message,
+                                    int64_t grace_ms);
 
 /* Callee. */
 COPSE_API copse_status copse_started(copse_context *ctx, copse_bytes value);
 /* Items are wanted: grants a window (default: none until this is called). */
 COPSE_API copse_status copse_accept_items(copse_context *ctx, copse_credit window);
-COPSE_API bool copse_context_reads(const copse_context *ctx);  /* the opener granted credit at OPEN */
-COPSE_API bool copse_context_sends(const copse_context *ctx);  /* the opener will send items */
+COPSE_API bool
+copse_context_reads(const copse_context *ctx); /* the opener granted credit at OPEN */
+COPSE_API bool copse_context_sends(const copse_context *ctx); /* the opener will send items */
 COPSE_API copse_bytes copse_context_meta(const copse_context *ctx);
 /* The handler is done: exactly one of these, once. The terminal leaves when everything in the context's scope has ended (an
  * error there replaces a RETURN). Errors are taken. */
 COPSE_API void copse_return(copse_context *ctx, copse_bytes value);
 COPSE_API void copse_fail(copse_context *ctx, copse_error *error);
-COPSE_API void copse_cancelled(copse_context *ctx); /* honest only if the scope is cancelled; else an error `cancelled` */
+COPSE_API void copse_cancelled(
+    copse_context *ctx); /* honest only if the scope is cancelled; else an error `cancelled` */
 
 /* ----------------------------------------------------------------------------------------------------- exports */
 
@@ -320,17 +353,23 @@ COPSE_API void copse_cancelled(copse_context *ctx); /* honest only if the scope 
 typedef void (*copse_handler)(copse_context *ctx, copse_bytes args, void *arg);
 /* Exports a target (not starting with "copse."), for peers in `from`; replaces an earlier one. A `held` export exists to be held: END of the
  * actor ends its contexts with RETURN nil. COPSE_ENOMEM, COPSE_EINVAL. */
-COPSE_API copse_status copse_export(copse *rt, const char *target, copse_handler handler, void *arg, unsigned from, bool held);
+COPSE_API copse_status copse_export(copse *rt, const char *target, copse_handler handler, void *arg,
+                                    unsigned from, bool held);
 /* Called for a target that nobody exported (bindings look it up then). Return false for no_target. */
-COPSE_API void copse_export_fallback(copse *rt, bool (*lookup)(copse_context *ctx, const char *target, copse_bytes args, void *arg), void *arg);
+COPSE_API void copse_export_fallback(copse *rt,
+                                     bool (*lookup)(copse_context *ctx, const char *target,
+                                                    copse_bytes args, void *arg),
+                                     void *arg);
 
 /* ------------------------------------------------------------------------------------------------------- peers */
 
 COPSE_API const copse_ref *copse_peer_ref(const copse_peer *peer); /* who it is; borrowed */
-COPSE_API bool copse_peer_alive(const copse_peer *peer);           /* the link stands and is not closing */
-COPSE_API copse_child *copse_peer_child(const copse_peer *peer);   /* NULL if it is not my child */
+COPSE_API bool copse_peer_alive(const copse_peer *peer); /* the link stands and is not closing */
+COPSE_API copse_child *copse_peer_child(const copse_peer *peer); /* NULL if it is not my child */
 /* Measures: PING and the time until PONG, in microseconds; cb gets UINT64_MAX on loss. COPSE_EAGAIN while one is under way. */
-COPSE_API copse_status copse_peer_ping(copse_peer *peer, void (*cb)(copse_peer *peer, uint64_t us, void *arg), void *arg);
+COPSE_API copse_status copse_peer_ping(copse_peer *peer,
+                                       void (*cb)(copse_peer *peer, uint64_t us, void *arg),
+                                       void *arg);
 /* Runs the job when nothing that was said to the peer is left to be written, or its link is lost: before an exit or an exec that does not
  * wait for the tree. COPSE_ECLOSED: there is no link, and the job does not run. copse_unpost takes it back. */
 COPSE_API copse_status copse_peer_flush(copse_peer *peer, copse_job *job);
@@ -340,7 +379,12 @@ COPSE_API copse_status copse_peer_get_info(const copse_peer *peer, copse_wire_in
  * used or closed. -1: none. */
 COPSE_API void copse_peer_fds(const copse_peer *peer, int fds[2]);
 /* A peer suspected (no frame for three heartbeats) or back again. */
-typedef enum copse_peer_state { COPSE_PEER_ALIVE, COPSE_PEER_SUSPENDED, COPSE_PEER_UNRESPONSIVE, COPSE_PEER_LOST } copse_peer_state;
+typedef enum copse_peer_state {
+  COPSE_PEER_ALIVE,
+  COPSE_PEER_SUSPENDED,
+  COPSE_PEER_UNRESPONSIVE,
+  COPSE_PEER_LOST
+} copse_peer_state;
 COPSE_API copse_peer_state copse_peer_get_state(const copse_peer *peer);
 
 /* Connects to an actor, by address (`unix:PATH`, `tcp:HOST:PORT` on loopback) and/or by reference (its id is checked: wrong_actor).
@@ -348,8 +392,9 @@ COPSE_API copse_peer_state copse_peer_get_state(const copse_peer *peer);
  * or an error (borrowed): unreachable, denied, wrong_actor, version, deadline. `token`: what a TCP listener demands; NULL: from the environment variable COPSE_TOKEN_FILE or none.
  * COPSE_EADDRESS, COPSE_EDENIED (an address policy forbids), COPSE_ECANCELLED, COPSE_ENOMEM. */
 typedef void (*copse_connect_cb)(copse *rt, copse_peer *peer, copse_error *error, void *arg);
-COPSE_API copse_status copse_connect(copse *rt, copse_scope *scope, const char *address, const copse_ref *ref, copse_bytes token,
-                                     copse_connect_cb done, void *arg);
+COPSE_API copse_status copse_connect(copse *rt, copse_scope *scope, const char *address,
+                                     const copse_ref *ref, copse_bytes token, copse_connect_cb done,
+                                     void *arg);
 /* Listens on an address; a unix socket gets mode 0600, peers of another user are refused. A TCP listener needs a token of at least 16 bytes.
  * COPSE_EADDRESS, COPSE_ESYSTEM, COPSE_EDENIED (TCP beyond loopback needs TLS, which does not exist yet), COPSE_EINVAL (token). */
 COPSE_API copse_status copse_listen(copse *rt, const char *address, copse_bytes token, char **why);
@@ -357,16 +402,17 @@ COPSE_API copse_status copse_listen(copse *rt, const char *address, copse_bytes 
 /* ---------------------------------------------------------------------------------------------------- children */
 
 typedef struct copse_spawn_options {
-  size_t size;              /* sizeof(copse_spawn_options) */
-  const char *name;         /* 1..64 bytes */
-  const char *const *argv;  /* the command; argv[0] is looked up in PATH */
-  const char *const *env;   /* NULL-terminated "K=V" added to this process's environment; NULL: none */
-  const char *cwd;          /* NULL: inherited */
-  copse_bytes config;       /* one map for the child's main; empty: none */
-  copse_rungs rungs;        /* zero fields: the runtime's */
-  const char *link;         /* "fd" (default), "stdio", "unix" */
-  bool stdio_null;          /* stdout to /dev/null instead of inherited */
-  bool stderr_keep;         /* stderr is kept for the error `died` only, and not passed on to ours */
+  size_t size;             /* sizeof(copse_spawn_options) */
+  const char *name;        /* 1..64 bytes */
+  const char *const *argv; /* the command; argv[0] is looked up in PATH */
+  const char *const
+      *env;           /* NULL-terminated "K=V" added to this process's environment; NULL: none */
+  const char *cwd;    /* NULL: inherited */
+  copse_bytes config; /* one map for the child's main; empty: none */
+  copse_rungs rungs;  /* zero fields: the runtime's */
+  const char *link;   /* "fd" (default), "stdio", "unix" */
+  bool stdio_null;    /* stdout to /dev/null instead of inherited */
+  bool stderr_keep;   /* stderr is kept for the error `died` only, and not passed on to ours */
 } copse_spawn_options;
 
 typedef struct copse_spawn_cbs {
@@ -379,34 +425,45 @@ typedef struct copse_spawn_cbs {
 /* Spawns a process as a service of `scope`: it is told to finish when the scope is sealed and nothing else is left in it, cancelled with it, and killed by the
  * ladder if it does not go. Errors with nothing spawned: COPSE_EINVAL, COPSE_ECANCELLED, COPSE_ENOMEM. A command that cannot be executed is the outcome
  * spawn_failed (through done). */
-COPSE_API copse_status copse_spawn(copse *rt, copse_scope *scope, const copse_spawn_options *options, const copse_spawn_cbs *cbs, void *arg,
-                                   copse_child **child);
-COPSE_API copse_peer *copse_child_peer(copse_child *child); /* contexts opened before ready are held back until it is, or fail with it */
+COPSE_API copse_status copse_spawn(copse *rt, copse_scope *scope,
+                                   const copse_spawn_options *options, const copse_spawn_cbs *cbs,
+                                   void *arg, copse_child **child);
+COPSE_API copse_peer *copse_child_peer(
+    copse_child
+        *child); /* contexts opened before ready are held back until it is, or fail with it */
 COPSE_API const copse_ref *copse_child_ref(const copse_child *child);
 COPSE_API pid_t copse_child_pid(const copse_child *child); /* 0 after the reap */
 COPSE_API copse *copse_child_runtime(const copse_child *child);
 /* END: finish your work, then exit. */
 COPSE_API void copse_child_finish(copse_child *child);
 /* CANCEL, then the ladder. Its CANCELLED is then no error. */
-COPSE_API void copse_child_cancel(copse_child *child, copse_origin origin, const char *message, int64_t grace_ms);
+COPSE_API void copse_child_cancel(copse_child *child, copse_origin origin, const char *message,
+                                  int64_t grace_ms);
 COPSE_API void copse_child_kill(copse_child *child, int signal); /* for tests and the impatient */
 
 /* ---------------------------------------------------------------------------------------------------- registry */
 
 /* Registers this actor under a name, as a service of `scope`: the name is gone when the scope finishes or the actor dies. `done(NULL)` when
  * registered, or the error. */
-COPSE_API copse_status copse_register(copse *rt, copse_scope *scope, const char *name, void (*done)(copse_error *error, void *arg), void *arg);
+COPSE_API copse_status copse_register(copse *rt, copse_scope *scope, const char *name,
+                                      void (*done)(copse_error *error, void *arg), void *arg);
 /* Who is registered under a name (`count` may be 0); with `wait`, waits for the first. Cancelled with the scope (error `cancelled`). */
 COPSE_API copse_status copse_find(copse *rt, copse_scope *scope, const char *name, bool wait,
-                                  void (*done)(const copse_ref *refs, size_t count, copse_error *error, void *arg), void *arg);
+                                  void (*done)(const copse_ref *refs, size_t count,
+                                               copse_error *error, void *arg),
+                                  void *arg);
 /* A snapshot (op 's', one call per ref, then op '.' once), then changes (op '+', '-') until the scope ends; op 'x' with the error if it fails. `name` NULL: all names. */
 COPSE_API copse_status copse_watch(copse *rt, copse_scope *scope, const char *name,
-                                   void (*event)(char op, const copse_ref *ref, copse_error *error, void *arg), void *arg);
+                                   void (*event)(char op, const copse_ref *ref, copse_error *error,
+                                                 void *arg),
+                                   void *arg);
 /* The peer of an actor reference: the parent, a child, an existing link, or a new connection (see copse_connect). */
-COPSE_API copse_status copse_reach(copse *rt, copse_scope *scope, const copse_ref *ref, copse_connect_cb done, void *arg);
+COPSE_API copse_status copse_reach(copse *rt, copse_scope *scope, const copse_ref *ref,
+                                   copse_connect_cb done, void *arg);
 
 /* Running trees of this user, found in the runtime directory: calls cb for each root's socket address; returns how many. Sweeps what dead roots left. */
-COPSE_API size_t copse_trees(void (*cb)(const char *address, const char *name, void *arg), void *arg);
+COPSE_API size_t copse_trees(void (*cb)(const char *address, const char *name, void *arg),
+                             void *arg);
 
 #ifdef __cplusplus
 }

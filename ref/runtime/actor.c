@@ -55,7 +55,6 @@ static void on_closed(copse *rt) {
 /* The last thing that is said has been said. */
 static void leave(copse__process *process) {
   if (!move(process, COPSE__LIFE_LEAVING)) return;
-  copse__timer_stop(process->rt, &process->hurry);
   process->rt->phase = COPSE__CLOSING;
   /* From here on the process only exits. The link is about to be closed, so the watchdog cannot
    * watch it; should we hang all the same, our parent has its ladder, and its death is ours. */
@@ -99,27 +98,9 @@ static void shut_doors(copse__process *process) {
   copse__listeners_close(rt);
 }
 
-/* Half of the patience is over, and the other half is for cleaning up. */
-static void on_hurry(copse__timer *timer) {
-  copse__process *process = copse__of(timer, copse__process, hurry);
-  copse__list *links = &process->rt->links;
-  for (copse__list *at = links->next; at != links; at = at->next) {
-    copse__link *link = copse__of(at, copse__link, all);
-    copse__list *contexts = &link->contexts;
-    if (link == process->link) continue;
-    for (copse__list *node = contexts->next; node != contexts; node = node->next) {
-      copse_context *ctx = copse__of(node, copse_context, all);
-      if (!ctx->opener)
-        copse_scope_cancel(ctx->scope, COPSE_ORIGIN_SHUTDOWN, "this actor has to finish",
-                           process->grace_ms / 2);
-    }
-  }
-}
-
 static void finish(copse__process *process) {
   copse *rt = process->rt;
   if (!move(process, COPSE__LIFE_FINISHING)) return;
-  copse__timer_start(rt, &process->hurry, copse__after(rt, process->grace_ms / 2), on_hurry);
   shut_doors(process);
   copse__registry_leave(rt);
   copse__held_end(rt);
@@ -521,7 +502,6 @@ void copse__process_deinit(copse *rt) {
   }
   if (process->link) copse__link_unref(process->link);
   copse_unpost(rt, &process->main_job);
-  copse__timer_stop(rt, &process->hurry);
   copse_buf_deinit(&process->config);
   copse_buf_deinit(&process->value);
   free(process);

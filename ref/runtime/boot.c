@@ -34,7 +34,18 @@ __attribute__((format(printf, 3, 4))) static copse_status fail(copse_status stat
   return status;
 }
 
-/* "PGID:BOOT-ID:PID-NAMESPACE"; the group if all that is here. */
+/* Whether `text` up to `end` is "PGID:BOOT-ID:PID-NAMESPACE". */
+static bool is_group(const char *text, const char *end) {
+  static const char *const parts[] = {"0123456789", "0123456789abcdefABCDEF-", "0123456789"};
+  for (int i = 0; i < 3; i++) {
+    size_t size = strspn(text, parts[i]);
+    text += size;
+    if (!size || (i < 2 && *text++ != ':')) return false;
+  }
+  return text == end;
+}
+
+/* The same; the group if all that is here. */
 static pid_t read_group(const char *text) {
   char announced[40], boot_id[40];
   unsigned long announced_namespace, pid_namespace;
@@ -57,6 +68,8 @@ static copse_status read_actor(copse__boot *boot, const char *text, char **why) 
   if (name_size < 1 || name_size > COPSE_NAME_MAX)
     return fail(COPSE_EADDRESS, why, COPSE__ENV_ACTOR ": the name must have 1 to %d bytes",
                 COPSE_NAME_MAX);
+  if (text[32] == '@' && !is_group(text + 33, blank))
+    return fail(COPSE_EADDRESS, why, COPSE__ENV_ACTOR ": no process group: \"%.100s\"", text + 32);
   memcpy(boot->name, blank + 1, name_size + 1);
   if (text[32] == '@') boot->group = read_group(text + 33);
   return COPSE_OK;

@@ -123,8 +123,9 @@ static void on_started(copse_context *ctx, copse_bytes value, void *arg) {
   copse_reader reader;
   copse_token token;
   (void)ctx;
-  if (!move(child, COPSE__CHILD_READY)) return;
-  copse__timer_stop(child->rt, &child->boot);
+  /* What a child said before it died is still true: it was ready, for however short a time. */
+  if (move(child, COPSE__CHILD_READY)) copse__timer_stop(child->rt, &child->boot);
+  else if (child->state != COPSE__CHILD_DEAD) return;
   copse_ref *ref = &child->peer->ref;
   ref->address_count = 0;
   if (copse_map_get(value, "listen", &list) == COPSE_OK) {
@@ -155,7 +156,8 @@ static bool on_terminal(copse_context *ctx, const copse_outcome *outcome, void *
   else if (outcome->kind == COPSE_FAILED) child->error = copse_error_ref(outcome->error);
   else if (outcome->cause) child->cause = *outcome->cause;
   child->ran = outcome->ran;
-  if (child->state == COPSE__CHILD_DEAD) return true; /* read after its exit: the timer is that of drain */
+  if (child->state == COPSE__CHILD_DEAD)
+    return true; /* read after its exit: the timer is that of drain */
   copse__timer_stop(child->rt, &child->boot);
   move(child, COPSE__CHILD_ENDED);
   expect_exit(child);

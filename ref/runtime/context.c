@@ -11,6 +11,7 @@
  */
 #include "runtime/internal.h"
 
+#include <endian.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -126,6 +127,16 @@ static void item(copse_context *ctx, copse_event *event) {
   if (ctx->link && !ctx->said) replenish(ctx);
 }
 
+bool copse_next_item(copse_context *ctx, copse_bytes *value) {
+  copse__link *link = ctx->link;
+  if (!link || ctx->over || ctx->said || link->state != COPSE__LINK_OPEN) return false;
+  /* What copse_pump kept comes before what the engine has. */
+  if (!copse__list_empty(&link->deferred) || !copse_wire_next_item(link->wire, ctx->id, value))
+    return false;
+  copse_consumed(ctx, 1, value->size);
+  return true;
+}
+
 void copse__context_event(copse__link *link, copse_event *event) {
   copse_context *ctx = event->user;
   if (event->type == COPSE_EV_OPEN) {
@@ -202,15 +213,14 @@ copse_status copse_send(copse_context *ctx, copse_bytes value) {
 }
 
 copse_status copse_send_bin(copse_context *ctx, const void *data, size_t size) {
-  uint8_t head[5];
-  size_t n = 0;
   if (!ctx->link) return unlinked(ctx);
   if (ctx->said) return COPSE_ESTATE;
   if (size > UINT32_MAX) return COPSE_ETOOLARGE;
-  int width = size <= 0xFF ? 1 : size <= 0xFFFF ? 2 : 4;
-  head[n++] = width == 1 ? 0xC4 : width == 2 ? 0xC5 : 0xC6;
-  for (int shift = 8 * (width - 1); shift >= 0; shift -= 8) head[n++] = (uint8_t)(size >> shift);
-  copse_bytes parts[2] = {{head, n}, {data, size}};
+  /* The head is stored as one word: it is loaded again at once, which a store of single bytes would
+   * hold up. */
+  unsigned order = size <= 0xFF ? 0 : size <= 0xFFFF ? 1 : 2, n = 1 + (1u << order);
+  uint64_t head = htobe64(((uint64_t)(0xC4 + order) << (8 * (n - 1)) | size) << (8 * (8 - n)));
+  copse_bytes parts[2] = {{(const uint8_t *)&head, n}, {data, size}};
   copse__link *link = ctx->link;
   bool lend = size >= LEND_MIN;
   copse_status status =

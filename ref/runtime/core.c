@@ -77,8 +77,10 @@ copse_status copse__core_new(copse **out, const copse_config *config, const uint
   copse__list *lists[] = {&rt->links, &rt->peers, &rt->listeners, &rt->dials};
   for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) copse__list_init(lists[i]);
   static const copse_limits defaults = COPSE_LIMITS_DEFAULT;
-  rt->limits.frame = or_default(config->limits.frame, defaults.frame);
   rt->limits.message = or_default(config->limits.message, defaults.message);
+  const uint32_t message = rt->limits.message; /* a frame must not be longer */
+  rt->limits.frame =
+      or_default(config->limits.frame, message < COPSE__FRAME ? message : COPSE__FRAME);
   rt->limits.contexts = or_default(config->limits.contexts, defaults.contexts);
   rt->limits.partials = or_default(config->limits.partials, defaults.partials);
   rt->rungs.grace_ms = or_default(config->rungs.grace_ms, COPSE__GRACE_MS);

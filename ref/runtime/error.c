@@ -209,11 +209,11 @@ copse_error *copse_cause_error(const copse_cause *cause) {
     copse_pack_ref(&data, &cause->by, false);
   }
   copse_bytes bytes = copse_buf_status(&data) ? (copse_bytes){NULL, 0} : copse_buf_bytes(&data);
-  copse_error *error =
-      copse__error_at(expired ? COPSE_CODE_DEADLINE : COPSE_CODE_CANCELLED, named ? &cause->by : NULL, bytes,
-                      "%s by %s (%s)%s%s", expired ? "a deadline has passed, said" : "cancelled",
-                      named ? cause->by.name : "an actor", copse_origin_text(cause->origin),
-                      cause->message[0] ? ": " : "", cause->message);
+  copse_error *error = copse__error_at(
+      expired ? COPSE_CODE_DEADLINE : COPSE_CODE_CANCELLED, named ? &cause->by : NULL, bytes,
+      "%s by %s (%s)%s%s", expired ? "a deadline has passed, said" : "cancelled",
+      named ? cause->by.name : "an actor", copse_origin_text(cause->origin),
+      cause->message[0] ? ": " : "", cause->message);
   copse_buf_deinit(&data);
   return error;
 }
@@ -226,7 +226,7 @@ copse_error *copse_status_error(copse_status status, const char *what) {
       {COPSE_ENOMEM, COPSE_CODE_NO_MEMORY},   {COPSE_ELIMIT, COPSE_CODE_BUSY},
       {COPSE_EAGAIN, COPSE_CODE_BUSY},        {COPSE_ETOOLARGE, COPSE_CODE_TOO_LARGE},
       {COPSE_EVALUE, COPSE_CODE_BAD_ARGS},    {COPSE_ETYPE, COPSE_CODE_BAD_ARGS},
-      {COPSE_EINVAL, COPSE_CODE_BAD_ARGS},    {COPSE_ECLOSED, COPSE_CODE_LINK_LOST},
+      {COPSE_EINVAL, COPSE_CODE_BAD_ARGS},    {COPSE_ECLOSED, COPSE_CODE_CLOSING},
       {COPSE_EUNKNOWN, COPSE_CODE_NOT_FOUND}, {COPSE_EADDRESS, COPSE_CODE_UNREACHABLE},
       {COPSE_EDENIED, COPSE_CODE_DENIED},     {COPSE_ECANCELLED, COPSE_CODE_CANCELLED},
   };
@@ -320,8 +320,8 @@ static void encode(const copse_error *error, const copse_ref *self, bool cancell
   const copse_error_info *e = &error->info;
   const copse_ref *actor = e->has_actor ? &e->actor : error->received ? NULL : self;
   size_t causes = depth >= NESTING_MAX ? 0 : e->cause_count < *left ? e->cause_count : *left;
-  bool has[] = {error->type != 0,  error->stack != 0, actor != NULL,
-                e->via_count != 0, causes != 0,       e->data.size != 0,
+  bool has[] = {error->type != 0,         error->stack != 0, actor != NULL,
+                e->via_count != 0,        causes != 0,       e->data.size != 0,
                 e->cancelled || cancelled};
   size_t keys = 2;
   for (size_t i = 0; i < sizeof has / sizeof *has; i++) keys += has[i];
@@ -343,8 +343,7 @@ static void encode(const copse_error *error, const copse_ref *self, bool cancell
     copse_pack_cstr(out, "causes");
     copse_pack_array(out, causes);
     *left -= causes;
-    for (size_t i = 0; i < causes; i++)
-      encode(e->causes[i], self, false, out, depth + 1, left);
+    for (size_t i = 0; i < causes; i++) encode(e->causes[i], self, false, out, depth + 1, left);
   }
   if (e->data.size) {
     copse_pack_cstr(out, "data");

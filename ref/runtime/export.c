@@ -134,7 +134,8 @@ void copse__export_dispatch(copse__link *link, const copse_event *event) {
     return;
   }
   if (entry && !(entry->from & link->from)) {
-    snprintf(text, sizeof text, "%s is not for this link", target);
+    snprintf(text, sizeof text, outside ? "%s is for the parent, once" : "%s is not for this link",
+             target);
     refuse(link, event->context, COPSE_CODE_DENIED, text);
     return;
   }
@@ -149,6 +150,7 @@ void copse__export_dispatch(copse__link *link, const copse_event *event) {
   copse_context *ctx =
       copse__context_serve(link, event, entry && entry->flags & COPSE__EXPORT_HELD, outside);
   if (!ctx) return;
+  if (outside) entry->from = 0;
   if (entry) {
     entry->handler(ctx, event->open.args, entry->arg);
   } else if (!rt->fallback(ctx, target, event->open.args, rt->fallback_arg)) {

@@ -90,7 +90,8 @@ static const char *state_of(const copse *rt, const child_report *report) {
     const copse_child *child = copse__of((copse__list *)(uintptr_t)at, copse_child, all);
     if (memcmp(child->peer->ref.id, report->ref.id, sizeof report->ref.id) != 0) continue;
     if (child->state == COPSE__CHILD_BOOTING) return "booting";
-    if (child->state != COPSE__CHILD_READY || report->failed) return "leaving";
+    if (child->state != COPSE__CHILD_READY) return "leaving";
+    if (report->failed) return "unresponsive";
     return copse__child_condition(child) == COPSE_PEER_SUSPENDED ? "suspended" : "unresponsive";
   }
   return "gone";

@@ -43,7 +43,8 @@ typedef struct copse__listener copse__listener;
 #define COPSE__NEVER UINT64_MAX /* a time that does not come */
 #define COPSE__HELLO_MS 10000u
 #define COPSE__CLOSE_MS 1000u
-#define COPSE__FRAME (65536u + 64u) /* `frame` that we announce: 64 KiB fit in one with their head */
+#define COPSE__FRAME                                                                               \
+  (65536u + 64u) /* `frame` that we announce: 64 KiB fit in one with their head */
 #define COPSE__GRACE_MS 3000u
 #define COPSE__TERM_MS 500u
 #define COPSE__BOOT_MS 30000u

@@ -15,6 +15,7 @@
 #include "runtime/process.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,14 +52,23 @@ static bool is_listed(const char *variable, const char *const *list) {
   return false;
 }
 
+/* Neither changes while a process lives, so the kernel is asked once. */
 bool copse__here(char boot_id[40], unsigned long *pid_namespace) {
-  struct stat st;
-  FILE *file = fopen("/proc/sys/kernel/random/boot_id", "re");
-  if (!file) return false;
-  bool ok = fscanf(file, "%36s", boot_id) == 1 && stat("/proc/self/ns/pid", &st) == 0;
-  fclose(file);
-  if (ok) *pid_namespace = (unsigned long)st.st_ino;
-  return ok;
+  enum { UUID = 36 };
+  static char known_boot_id[40];
+  static unsigned long known_namespace;
+  if (!known_namespace) {
+    struct stat st;
+    int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+    bool ok =
+        fd >= 0 && read(fd, known_boot_id, UUID) == UUID && stat("/proc/self/ns/pid", &st) == 0;
+    if (fd >= 0) close(fd);
+    if (!ok) return false;
+    known_namespace = (unsigned long)st.st_ino;
+  }
+  strcpy(boot_id, known_boot_id);
+  *pid_namespace = known_namespace;
+  return true;
 }
 
 static void write_actor(environment *env, const copse_ref *ref) {

@@ -357,7 +357,8 @@ static copse_event_type next_event(copse__link *link, copse_event *event) {
   copse_event_type type = copse_wire_next(link->wire, event);
   if (type == COPSE_EV_OPEN && link->opening == event->context && event->open.deadline_ms > 0) {
     int64_t waited = (int64_t)(copse_now(link->rt) - link->opening_at);
-    event->open.deadline_ms = waited < event->open.deadline_ms ? event->open.deadline_ms - waited : 0;
+    event->open.deadline_ms =
+        waited < event->open.deadline_ms ? event->open.deadline_ms - waited : 0;
   }
   if (type != COPSE_EV_NONE) return type;
   copse_wire_get_info(link->wire, &info);
@@ -376,8 +377,7 @@ static bool pull(copse__link *link) {
     /* The user code that was told may have pumped: what it took in came before what the engine has. */
     left -= copse__deferred_tell(link, left, tell);
     if (left <= 0) return false;
-    if (link->state > COPSE__LINK_OPEN || next_event(link, event) == COPSE_EV_NONE)
-      return true;
+    if (link->state > COPSE__LINK_OPEN || next_event(link, event) == COPSE_EV_NONE) return true;
     left--;
     tell(link, event);
   }
@@ -471,8 +471,7 @@ void copse__link_pump(copse__link *link) {
   link->readable = true;
   for (;;) {
     /* What was read before is kept first: reading makes its views void. */
-    while (link->state <= COPSE__LINK_OPEN &&
-           next_event(link, &event) != COPSE_EV_NONE) {
+    while (link->state <= COPSE__LINK_OPEN && next_event(link, &event) != COPSE_EV_NONE) {
       if (event.type == COPSE_EV_PONG && !link->ping.cb) continue;
       if (!is_link_event(event.type)) copse__context_event_now(link, &event);
       if (!copse__deferred_keep(link, &event)) {

@@ -129,6 +129,11 @@ copse_outcome_kind copse__child_verdict(copse_child *child) {
            child->command, child->rungs.boot_ms, said);
     return COPSE_FAILED;
   }
+  if (!child->terminal && child->link && child->link->code == COPSE_CODE_WRONG_ACTOR) {
+    report(child, COPSE_CODE_WRONG_ACTOR, "\"%s\" (%s) said that it is another actor", name,
+           child->command);
+    return COPSE_FAILED;
+  }
   if (proc->exit_signal) {
     bool ours = copse__ladder_sent(&child->ladder, proc->exit_signal);
     report(child, COPSE_CODE_DIED, "\"%s\" %s %s%s", name,

@@ -45,7 +45,6 @@ struct copse__process {
   copse__watchdog *watchdog;
   copse_main_cb main;
   void *main_arg;
-  copse__timer hurry; /* while finishing: when strangers have kept us long enough */
   copse_job main_job;
   copse_buf config; /* of copse.actor */
   copse_buf value;  /* what main_done gave */

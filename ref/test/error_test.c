@@ -72,6 +72,65 @@ static void an_error_bears_the_actor_that_sends_it_first(void **state) {
   copse_error_unref(error);
 }
 
+/* Reads what one peer sent and writes what goes to the next; to be compared. */
+static copse_buf passed_on(copse_bytes map, const copse_ref *self, const copse_ref *peer) {
+  copse_buf out;
+  copse_error *error = copse__error_received(map, peer);
+  copse_buf_init(&out, 4096, NULL);
+  copse__error_encode(error, self, false, &out);
+  copse_error_unref(error);
+  return out;
+}
+
+static void an_error_that_names_no_actor_gains_none_when_it_is_passed_on(void **state) {
+  copse_ref self = ref(1, "me"), peer = ref(2, "peer");
+  copse_error *cause = copse_error_new(COPSE_CODE_FAILED, "below"), *causes[1] = {cause};
+  copse_error_info info = {.code = "failed", .message = "x", .cause_count = 1, .causes = causes};
+  copse_buf map;
+  (void)state;
+  copse_error *error = copse_error_make(&info);
+  copse_buf_init(&map, 4096, NULL);
+  copse_error_encode(error, &map);
+  copse_buf out = passed_on(copse_buf_bytes(&map), &self, &peer);
+  copse_error *back = copse_error_decode(copse_buf_bytes(&out));
+  const copse_error_info *i = copse_error_get(back);
+  assert_false(i->has_actor);
+  assert_int_equal(i->via_count, 1);
+  assert_false(copse_error_get(i->causes[0])->has_actor);
+  copse_error_unref(back);
+  copse_error_unref(error);
+  copse_error_unref(cause);
+  copse_buf_deinit(&out);
+  copse_buf_deinit(&map);
+}
+
+static void text_with_zero_bytes_is_passed_on_whole(void **state) {
+  static const char code[] = "a\0b", message[] = "one\0two", stack[] = "\0";
+  copse_ref self = ref(1, "me"), peer = ref(2, "peer");
+  copse_bytes value, text;
+  copse_buf map;
+  (void)state;
+  copse_buf_init(&map, 4096, NULL);
+  copse_pack_map(&map, 3);
+  copse_pack_cstr(&map, "code");
+  copse_pack_str(&map, code, sizeof code - 1);
+  copse_pack_cstr(&map, "message");
+  copse_pack_str(&map, message, sizeof message - 1);
+  copse_pack_cstr(&map, "stack");
+  copse_pack_str(&map, stack, sizeof stack - 1);
+  copse_buf out = passed_on(copse_buf_bytes(&map), &self, &peer);
+  assert_int_equal(copse_map_get(copse_buf_bytes(&out), "code", &value), COPSE_OK);
+  assert_int_equal(copse_value_str(value, &text), COPSE_OK);
+  assert_int_equal(text.size, sizeof code - 1);
+  assert_int_equal(copse_map_get(copse_buf_bytes(&out), "message", &value), COPSE_OK);
+  assert_int_equal(copse_value_str(value, &text), COPSE_OK);
+  assert_int_equal(text.size, sizeof message - 1);
+  assert_memory_equal(text.data, message, text.size);
+  assert_int_equal(copse_map_get(copse_buf_bytes(&out), "stack", &value), COPSE_OK);
+  copse_buf_deinit(&out);
+  copse_buf_deinit(&map);
+}
+
 static void a_path_of_more_than_32_relays_keeps_those_nearest_to_the_origin(void **state) {
   copse_error *error = copse_error_new(COPSE_CODE_FAILED, "x");
   (void)state;
@@ -219,6 +278,8 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(all_that_an_error_says_survives_the_way),
       cmocka_unit_test(an_error_bears_the_actor_that_sends_it_first),
+      cmocka_unit_test(an_error_that_names_no_actor_gains_none_when_it_is_passed_on),
+      cmocka_unit_test(text_with_zero_bytes_is_passed_on_whole),
       cmocka_unit_test(a_path_of_more_than_32_relays_keeps_those_nearest_to_the_origin),
       cmocka_unit_test(text_that_is_no_utf8_is_made_sendable),
       cmocka_unit_test(one_error_joined_is_itself_and_groups_are_flattened_with_their_path),

@@ -312,6 +312,22 @@ static void an_explicit_deadline_is_the_error_deadline(void **state) {
   finish(&f);
 }
 
+static void a_handler_does_not_begin_when_its_time_is_over(void **state) {
+  fixture f;
+  (void)state;
+  begin(&f, NULL, -1);
+  f.near.take = true;
+  open_wait(f.p->to_b, f.scope, &f.near, 0);
+  /* So that it is the other end that finds it, however slow this is. */
+  copse__link_flush(f.p->la);
+  pair_until(f.p, &f.near.done);
+  assert_int_equal(f.near.kind, COPSE_FAILED);
+  assert_int_equal(copse_error_get(f.near.error)->known, COPSE_CODE_DEADLINE);
+  assert_null(f.far.ctx);
+  assert_int_equal(f.far.dones, 0);
+  finish(&f);
+}
+
 static void an_inherited_deadline_is_told_by_the_scope_alone(void **state) {
   fixture f;
   (void)state;
@@ -558,6 +574,7 @@ int main(void) {
       cmocka_unit_test(an_error_in_the_handlers_scope_replaces_its_return),
       cmocka_unit_test(a_cancellation_that_is_not_answered_ends_the_link_when_the_grace_is_over),
       cmocka_unit_test(an_explicit_deadline_is_the_error_deadline),
+      cmocka_unit_test(a_handler_does_not_begin_when_its_time_is_over),
       cmocka_unit_test(an_inherited_deadline_is_told_by_the_scope_alone),
       cmocka_unit_test(deadlines_shrink_on_their_way),
       cmocka_unit_test(a_scope_opens_nothing_once_it_is_cancelled),

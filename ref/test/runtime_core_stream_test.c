@@ -305,6 +305,49 @@ static void a_malformed_value_is_refused_before_it_is_sent(void **state) {
   finish(p, scope, &e);
 }
 
+typedef struct flushed {
+  copse_job job;
+  bool ran;
+} flushed;
+
+static void on_flushed(copse_job *job) { copse__of(job, flushed, job)->ran = true; }
+
+static void a_flush_is_told_when_the_last_byte_has_left_or_never_will(void **state) {
+  static uint8_t data[300000];
+  pair *p = pair_new(NULL);
+  end_of callee = {.window = {64, 1u << 20}};
+  flushed idle = {.job = {.cb = on_flushed}}, busy = idle, lost = idle;
+  ending e;
+  (void)state;
+  assert_int_equal(copse_peer_flush(p->to_b, &idle.job), COPSE_OK);
+  assert_false(idle.ran);
+  pair_until(p, &idle.ran);
+  assert_int_equal(copse_export(p->b, "take", serve, &callee, COPSE_FROM_ANYONE, false), COPSE_OK);
+  copse_scope *scope = pair_scope(p->a, &e, -1);
+  copse_open_options o = COPSE_OPEN_OPTIONS;
+  copse_context *ctx;
+  o.target = "take";
+  o.send = true;
+  assert_int_equal(copse_open(p->to_b, scope, &o, &ctx), COPSE_OK);
+  while (copse_send_bin(ctx, data, sizeof data) != COPSE_OK) pair_turn(&p->loop);
+  assert_int_equal(copse_peer_flush(p->to_b, &busy.job), COPSE_OK);
+  pair_until(p, &busy.ran);
+  copse_wire_info info;
+  assert_int_equal(copse_peer_get_info(p->to_b, &info), COPSE_OK);
+  assert_int_equal(info.unwritten, 0);
+  assert_int_equal(info.opened, 1);
+  assert_int_equal(copse_send_bin(ctx, data, sizeof data), COPSE_OK);
+  assert_int_equal(copse_peer_flush(p->to_b, &lost.job), COPSE_OK);
+  copse__link_abort(p->la, COPSE_CODE_LINK_LOST, "on purpose");
+  pair_until(p, &lost.ran);
+  copse_scope_seal(scope, NULL);
+  pair_until(p, &e.ended);
+  pair_ending_clear(&e);
+  while (p->lb) pair_turn(&p->loop);
+  assert_int_equal(copse_peer_flush(p->to_b, &lost.job), COPSE_ECLOSED);
+  pair_free(p);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(items_flow_both_ways_in_order_through_small_windows),
@@ -315,6 +358,7 @@ int main(void) {
       cmocka_unit_test(what_is_larger_than_the_peer_takes_fails_here_and_nothing_is_sent),
       cmocka_unit_test(a_result_that_is_too_large_becomes_the_error_too_large),
       cmocka_unit_test(a_malformed_value_is_refused_before_it_is_sent),
+      cmocka_unit_test(a_flush_is_told_when_the_last_byte_has_left_or_never_will),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -125,6 +125,55 @@ static void items_flow_both_ways_under_credit_and_end(void **state) {
   assert_string_equal(test_log_text(&pair->log[CALLEE]), "ITEM 1 1\nEND 1\n");
 }
 
+static void the_next_item_can_be_taken_and_nothing_else_before_its_turn(void **state) {
+  test_pair *pair = *state;
+  copse_wire *opener = pair->end[OPENER], *callee = pair->end[CALLEE];
+  uint64_t other = open_context(pair, &stream_args), id = open_context(pair, &stream_args);
+  copse_bytes value, one = TEST_BYTES("\x01"), two = TEST_BYTES("\x02");
+  const uint64_t ids[] = {id, other};
+  for (int i = 0; i < 2; i++) {
+    assert_int_equal(copse_wire_credit(callee, ids[i], (copse_credit){4, 4096}), COPSE_OK);
+  }
+  test_pair_move(pair, CALLEE, SIZE_MAX);
+  silent(pair, OPENER);
+  assert_int_equal(copse_wire_send(opener, id, &one, 1, 0), COPSE_OK);
+  assert_int_equal(copse_wire_send(opener, id, &two, 1, 0), COPSE_OK);
+  assert_int_equal(copse_wire_send(opener, other, &one, 1, 0), COPSE_OK);
+  assert_int_equal(copse_wire_end(opener, other), COPSE_OK);
+  assert_int_equal(copse_wire_send(opener, id, &two, 1, 0), COPSE_OK);
+  test_pair_move(pair, OPENER, SIZE_MAX);
+
+  assert_false(copse_wire_next_item(callee, other, &value));
+  assert_true(copse_wire_next_item(callee, id, &value));
+  assert_int_equal(value.data[0], 1);
+  copse_event event = test_expect(callee, COPSE_EV_ITEM); /* the usual way goes on from there */
+  assert_int_equal(event.context, id);
+  assert_int_equal(event.value.data[0], 2);
+  assert_false(copse_wire_next_item(callee, id, &value));
+  assert_true(copse_wire_next_item(callee, other, &value));
+  assert_false(copse_wire_next_item(callee, other, &value));
+  assert_int_equal(test_expect(callee, COPSE_EV_END).context, other);
+  assert_int_equal(copse_wire_stop(callee, id), COPSE_OK);
+  assert_false(copse_wire_next_item(callee, id, &value)); /* nobody wants it any more */
+  silent(pair, CALLEE);
+  assert_false(copse_wire_next_item(callee, 99, &value));
+}
+
+static void a_next_item_that_breaks_the_protocol_ends_the_link(void **state) {
+  test_pair *pair = *state;
+  uint64_t id = open_context(pair, &stream_args);
+  copse_bytes value, cut = TEST_BYTES("\x92\x01");
+  assert_int_equal(copse_wire_credit(pair->end[CALLEE], id, (copse_credit){4, 4096}), COPSE_OK);
+  test_pair_move(pair, CALLEE, SIZE_MAX);
+  silent(pair, OPENER);
+  assert_int_equal(copse_wire_send(pair->end[OPENER], id, &cut, 1, COPSE_TRUSTED), COPSE_OK);
+  test_pair_move(pair, OPENER, SIZE_MAX);
+  assert_false(copse_wire_next_item(pair->end[CALLEE], id, &value));
+  copse_event event = test_expect(pair->end[CALLEE], COPSE_EV_VIOLATION);
+  assert_int_equal(event.violation.code, COPSE_CODE_VALUE);
+  assert_int_equal(event.violation.context, id);
+}
+
 static void bytes_bound_the_credit_with_one_message_of_overdraft(void **state) {
   test_pair *pair = *state;
   copse_wire_open_args args = stream_args;
@@ -162,6 +211,20 @@ static void stop_before_started_is_answered_after_it(void **state) {
   assert_int_equal(copse_wire_started(pair->end[CALLEE], id, test_nil), COPSE_OK);
   (void)after(pair, CALLEE, COPSE_EV_STARTED);
   (void)test_expect(pair->end[OPENER], COPSE_EV_END);
+}
+
+static void what_was_granted_before_started_goes_before_it(void **state) {
+  test_pair *pair = *state;
+  const uint64_t id = open_context(pair, &stream_args);
+  assert_int_equal(copse_wire_credit(pair->end[CALLEE], id, (copse_credit){3, 99}), COPSE_OK);
+  assert_int_equal(copse_wire_started(pair->end[CALLEE], id, test_nil), COPSE_OK);
+  copse_bytes bytes = test_take(pair->end[CALLEE]);
+  assert_int_equal(bytes.data[3], COPSE_KIND_CREDIT);
+  assert_int_equal(bytes.data[COPSE_HEADER_SIZE + bytes.data[2] + 3], COPSE_KIND_STARTED);
+  test_give(pair->end[OPENER], bytes, bytes.size);
+  free((void *)(uintptr_t)bytes.data);
+  (void)test_expect(pair->end[OPENER], COPSE_EV_STARTED);
+  assert_int_equal(copse_wire_send(pair->end[OPENER], id, &test_nil, 1, 0), COPSE_OK);
 }
 
 static void stop_is_not_answered_when_the_terminal_comes_first(void **state) {
@@ -539,9 +602,12 @@ int main(void) {
       TEST(a_call_is_one_frame_each_way),
       TEST(both_sides_open_ids_of_their_own_parity),
       TEST(items_flow_both_ways_under_credit_and_end),
+      TEST(the_next_item_can_be_taken_and_nothing_else_before_its_turn),
+      TEST(a_next_item_that_breaks_the_protocol_ends_the_link),
       TEST(bytes_bound_the_credit_with_one_message_of_overdraft),
       TEST(stop_is_answered_by_end_and_sending_becomes_a_soft_no),
       TEST(stop_before_started_is_answered_after_it),
+      TEST(what_was_granted_before_started_goes_before_it),
       TEST(stop_is_not_answered_when_the_terminal_comes_first),
       TEST(items_after_my_stop_are_discarded_and_still_counted),
       TEST(an_open_without_credit_makes_sending_a_soft_no),

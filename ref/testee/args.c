@@ -21,8 +21,7 @@ static bool is_int(copse_bytes v) {
 
 static bool is_call(copse_bytes v) {
   copse_bytes target, args;
-  return copse_map_get(v, "target", &target) == COPSE_OK &&
-         copse_value_type(target) == COPSE_STR &&
+  return copse_map_get(v, "target", &target) == COPSE_OK && copse_value_type(target) == COPSE_STR &&
          (copse_map_get(v, "args", &args) != COPSE_OK || is_args(args));
 }
 

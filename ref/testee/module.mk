@@ -13,3 +13,7 @@ $(TESTEE): $(patsubst %.c,$(B)/obj/%.o,$(TESTEE_SRCS)) $(B)/libcopse.a
 
 testee: $(TESTEE) ## build the testee of the conformance suite
 .PHONY: testee
+
+SUITES += testee
+CMD.testee = $(COMMAND) run ref/testee/test.lua $(abspath $(TESTEE))
+DEPS.testee = all $(TESTEE)

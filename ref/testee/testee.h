@@ -31,9 +31,9 @@ struct handler {
 struct call {
   copse_context *ctx;
   copse *rt;
-  copse_scope *scope; /* of the context */
-  copse_peer *peer;   /* at the other end of the suite link */
-  copse_buf args;     /* a copy: the views below live as long as the call */
+  copse_scope *scope;          /* of the context */
+  copse_peer *peer;            /* at the other end of the suite link */
+  copse_buf args;              /* a copy: the views below live as long as the call */
   copse_bytes arg[FIELDS_MAX]; /* by the handler's fields; no data: not given */
   bool given;                  /* STARTED was asked for by the key `started` */
 

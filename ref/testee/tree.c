@@ -214,8 +214,7 @@ static void spawn_ready(copse_child *child, void *arg) {
   copse_pack_ref(&map, copse_child_ref(child), true);
   copse_started(c->ctx, copse_buf_bytes(&map));
   copse_buf_deinit(&map);
-  if (c->arg[4].data)
-    open_call(copse_child_peer(child), c->scope, c->arg[4], spawn_call_done, c);
+  if (c->arg[4].data) open_call(copse_child_peer(child), c->scope, c->arg[4], spawn_call_done, c);
   else if (c->ended) copse_child_finish(child);
   c->over = true; /* it is ready */
 }
@@ -232,7 +231,8 @@ static bool spawn_done(copse_child *child, const copse_outcome *outcome, void *a
   (void)child;
   tree_forget(c);
   if (outcome->kind != COPSE_RETURNED) return false;
-  copse_return(c->ctx, copse_buf_bytes(&c->queue));
+  if (c->over || !c->arg[4].data) copse_return(c->ctx, copse_buf_bytes(&c->queue));
+  else copse_fail(c->ctx, copse_error_new(COPSE_CODE_CLOSING, "it ended before it was ready"));
   return true;
 }
 
@@ -253,17 +253,19 @@ static char **read_argv(const call *c) {
 }
 
 /* The library takes a zero of time for its own default; this is as little as there can be. */
-static uint32_t rung(int64_t ms) { return ms < 1 ? 1 : ms > UINT32_MAX ? UINT32_MAX : (uint32_t)ms; }
+static uint32_t rung(int64_t ms) {
+  return ms < 1 ? 1 : ms > UINT32_MAX ? UINT32_MAX : (uint32_t)ms;
+}
 
 void spawn(call *c) {
   static const copse_spawn_cbs cbs = {.ready = spawn_ready, .done = spawn_done};
   char **argv = c->arg[0].data ? read_argv(c) : NULL, *name = arg_text(c, 1, "sub");
-  copse_spawn_options options = {.size = sizeof options,
-                                 .name = name,
-                                 .argv = (const char *const *)(argv ? argv : own_command),
-                                 .config = c->arg[3],
-                                 .rungs = {.grace_ms = rung(arg_int(c, 2, 1000)),
-                                           .boot_ms = rung(arg_int(c, 5, 30000))}};
+  copse_spawn_options options = {
+      .size = sizeof options,
+      .name = name,
+      .argv = (const char *const *)(argv ? argv : own_command),
+      .config = c->arg[3],
+      .rungs = {.grace_ms = rung(arg_int(c, 2, 1000)), .boot_ms = rung(arg_int(c, 5, 30000))}};
   copse_status status = COPSE_ENOMEM;
   c->ended = !copse_context_sends(c->ctx);
   if (name && (argv || !c->arg[0].data))

@@ -282,6 +282,9 @@ copse_status copse__messages_settle(copse_wire *wire);
 
 /* Takes frames until one has made an event, a notice or a violation; false: no whole frame left. */
 bool copse__receive(copse_wire *wire, copse_event *event);
+/* Whether the next frame completes an item that is wanted: taking it makes that event, or a
+ * violation, and goes on to no other frame. */
+bool copse__item_is_next(const copse_wire *wire, const copse__context *ctx);
 
 /* --------------------------------------------------------------------------------- link.c */
 

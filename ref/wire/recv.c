@@ -439,6 +439,16 @@ static void apply(copse_wire *wire, const copse__frame *frame, const struct verd
   }
 }
 
+bool copse__item_is_next(const copse_wire *wire, const copse__context *ctx) {
+  const copse__input *in = &wire->in;
+  const size_t left = in->tail - in->head;
+  copse__frame frame;
+  if (left < COPSE_HEADER_SIZE || ctx->in != COPSE__HALF_OPEN || ctx->skip) return false;
+  copse__frame_read(in->data + in->head, &frame);
+  return frame.context == ctx->id && frame.kind == COPSE_KIND_ITEM && !frame.more &&
+         left - COPSE_HEADER_SIZE >= frame.length;
+}
+
 /* Works through frames until one of them made an event; false when there is no whole frame left. */
 bool copse__receive(copse_wire *wire, copse_event *event) {
   copse__input *in = &wire->in;

@@ -465,6 +465,10 @@ typedef struct copse_event {
  * of the engine between two events. */
 COPSE_API copse_event_type copse_wire_next(copse_wire *wire, copse_event *event);
 
+/* If the next event would be an ITEM of this context, takes it: for a consumer that works through a
+ * stream in a loop of its own. False, and nothing is taken, where it is another event or none. */
+COPSE_API bool copse_wire_next_item(copse_wire *wire, uint64_t context, copse_bytes *value);
+
 /* --- contexts, both roles --- */
 
 typedef struct copse_wire_open_args {
