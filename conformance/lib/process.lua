@@ -1,0 +1,246 @@
+-- SPDX-License-Identifier: MIT
+--
+-- The testee as a process: started by the spawn contract, watched, and never left behind.
+--
+-- Each testee leads a process group of its own and carries a mark in its environment, by which
+-- everything that descends from it is found at the end of the case, in whatever group it then is.
+
+local uv = require "luv"
+local value = require "value"
+
+local M = {}
+local Process = {}
+Process.__index = Process
+
+local devnull
+local function null_fd()
+  devnull = devnull or assert(uv.fs_open("/dev/null", "r+", 0))
+  return devnull
+end
+
+local function environment(extra)
+  local out = {}
+  for k, v in pairs(uv.os_environ()) do
+    if not k:find("^COPSE_") and extra[k] == nil then out[#out + 1] = k .. "=" .. v end
+  end
+  for k, v in pairs(extra) do if v then out[#out + 1] = k .. "=" .. v end end
+  return out
+end
+
+local function pair()
+  local fds = assert(uv.socketpair(nil, nil, { nonblock = true }, {}))
+  return fds[1], fds[2]
+end
+
+local function stream_of(fd)
+  local s = uv.new_pipe(false)
+  assert(s:open(fd))
+  return s
+end
+
+-- How the link reaches the child: descriptors for its stdio table, COPSE_LINK, the suite's stream.
+local transports = {}
+
+function transports.fd(stdio)
+  local mine, theirs = pair()
+  stdio[4] = theirs
+  return "fd:3", stream_of(mine), { theirs }
+end
+
+function transports.high(stdio)
+  local mine, theirs = pair()
+  for i = 4, 9 do stdio[i] = null_fd() end
+  stdio[10] = theirs
+  return "fd:9", stream_of(mine), { theirs }
+end
+
+function transports.stdio(stdio)
+  local mine, theirs = pair()
+  stdio[1], stdio[2] = theirs, theirs
+  return "stdio:", stream_of(mine), { theirs }
+end
+
+-- Two pipes. The suite reads one and writes the other; `duplex` makes one stream of them.
+local Duplex = {}
+Duplex.__index = Duplex
+function Duplex:read_start(f) return self.r:read_start(f) end
+function Duplex:read_stop() return self.r:read_stop() end
+function Duplex:write(b, f) return self.w:write(b, f) end
+function Duplex:shutdown(f)
+  if not self.w:is_closing() then self.w:close() end
+  if f then f() end
+end
+function Duplex:is_closing() return self.r:is_closing() end
+function Duplex:close()
+  self.r:close()
+  if not self.w:is_closing() then self.w:close() end
+end
+
+local function duplex()
+  local down = assert(uv.pipe({ nonblock = false }, { nonblock = true }))
+  local up = assert(uv.pipe({ nonblock = true }, { nonblock = false }))
+  local s = setmetatable({ r = stream_of(up.read), w = stream_of(down.write) }, Duplex)
+  return s, down.read, up.write
+end
+
+transports["pair"] = function(stdio)
+  local s, r, w = duplex()
+  stdio[4], stdio[5] = r, w
+  return "fd:3,4", s, { r, w }
+end
+
+transports["stdio-pair"] = function(stdio)
+  local s, r, w = duplex()
+  stdio[1], stdio[2] = r, w
+  return "stdio:", s, { r, w }
+end
+
+-- Starts the testee. o: transport, link (overrides COPSE_LINK), actor (overrides COPSE_ACTOR), env,
+-- name, command. The process has `stream` (nil where the child is to dial), `pid`, `id`, `name`.
+function M.start(t, o)
+  o = o or {}
+  local self = setmetatable({
+    t = t, id = o.id or uv.random(16), name = o.name or "testee", stderr = "", stdout = "",
+    expected = {},
+  }, Process)
+  local stdio = { null_fd(), null_fd(), null_fd() }
+  local errors = assert(uv.pipe({ nonblock = true }, { nonblock = false }))
+  local output = assert(uv.pipe({ nonblock = true }, { nonblock = false }))
+  stdio[2], stdio[3] = output.write, errors.write
+  local link, stream, fds
+  if o.link then
+    link, fds = o.link, {}
+  else
+    link, stream, fds = transports[o.transport or "fd"](stdio)
+  end
+  local env = {
+    COPSE_LINK = link, COPSE_ACTOR = o.actor or (value.hex(self.id) .. " " .. self.name),
+    TCK_CASE = t.mark,
+  }
+  for k, v in pairs(o.env or {}) do env[k] = v end
+  local command = o.command or t.opts.command
+  local args = {}
+  for i = 2, #command do args[#args + 1] = command[i] end
+  local handle, pid = uv.spawn(command[1], {
+    args = args, stdio = stdio, env = environment(env), detached = true,
+  }, function(status, signal) self:on_exit(status, signal) end)
+  for _, fd in ipairs(fds) do uv.fs_close(fd) end
+  uv.fs_close(errors.write)
+  uv.fs_close(output.write)
+  self.stream = stream
+  self.pipes = { stream_of(errors.read), stream_of(output.read) }
+  if not handle then
+    for _, p in ipairs(self.pipes) do p:close() end
+    if stream then stream:close() end
+    error { verdict = "BLOCKED", text = "cannot start " .. command[1] .. ": " .. tostring(pid) }
+  end
+  self.handle, self.pid = handle, pid
+  t.processes[#t.processes + 1] = self
+  t:log { link = self.name, dir = "*", text = "started, pid " .. pid }
+  self:collect(1, "stderr")
+  self:collect(2, "stdout")
+  return self
+end
+
+function Process:collect(n, field)
+  self.pipes[n]:read_start(function(err, data)
+    if not data or err then
+      self.pipes[n]:close()
+      self[field .. "_ended"] = true
+      return self.t:poke()
+    end
+    self[field] = (self[field] .. data):sub(-65536)
+    self.t:poke()
+  end)
+end
+
+function Process:on_exit(status, signal)
+  self.exit = { status = status, signal = signal }
+  self.t:log { link = self.name, dir = "*",
+    text = signal ~= 0 and "killed by signal " .. signal or "exited with status " .. status }
+  self.handle:close()
+  self.t:poke()
+end
+
+-- Signals the process; an end by it is then expected.
+function Process:kill(signal)
+  if self.exit then return end
+  self.expected[signal] = true
+  self.t:log { link = self.name, dir = "*", text = "signal " .. signal .. " sent" }
+  uv.kill(self.pid, signal)
+end
+
+-- Waits for the exit; nil if it does not come in `ms`.
+function Process:wait(ms)
+  self.t.task:wait(function() return self.exit end, ms)
+  return self.exit
+end
+
+function Process:alive() return not self.exit end
+
+local numbers = { TERM = 15, KILL = 9, INT = 2, STOP = 19, CONT = 18, HUP = 1, USR1 = 10 }
+M.signal = numbers
+
+-- The end by force, and what of the process group is then left.
+function Process:destroy()
+  for _, p in ipairs(self.pipes) do if not p:is_closing() then p:close() end end
+  if not self.exit then
+    self.expected[9] = true
+    uv.kill(-self.pid, 9)
+    uv.kill(self.pid, 9)
+  else
+    -- The group may live on without its leader; its id cannot be taken again while it does.
+    uv.kill(-self.pid, 9)
+  end
+end
+
+-- What in the output tells of a sanitizer that found something.
+function Process:sanitizer()
+  for _, p in ipairs { "AddressSanitizer", "LeakSanitizer", "ThreadSanitizer", "MemorySanitizer",
+    "runtime error:", "ERROR SUMMARY: [1-9]" } do
+    -- First the word, then its line: the other way round takes quadratic time on long lines.
+    local at = self.stderr:find(p)
+    if at then
+      local before = self.stderr:sub(1, at - 1):match("[^\n]*$")
+      return before .. self.stderr:match("^[^\n]*", at)
+    end
+  end
+end
+
+-- Pids of living processes that bear this mark, whatever their parents and groups.
+function M.marked(mark)
+  local found = {}
+  local dir = uv.fs_scandir("/proc")
+  if not dir then return found end
+  while true do
+    local name = uv.fs_scandir_next(dir)
+    if not name then break end
+    if name:find("^%d+$") then
+      local f = io.open("/proc/" .. name .. "/environ", "rb")
+      if f then
+        local env = f:read("a")
+        f:close()
+        if env and ("\0" .. env):find("\0TCK_CASE=" .. mark, 1, true) then
+          found[#found + 1] = tonumber(name)
+        end
+      end
+    end
+  end
+  return found
+end
+
+-- Whether a process exists and is no zombie.
+function M.running(pid)
+  local f = io.open("/proc/" .. pid .. "/stat", "rb")
+  if not f then return false end
+  local text = f:read("a") or ""
+  f:close()
+  return not text:match("^%d+ %(.*%) ([ZX])")
+end
+
+-- Whether a process is there at all, a zombie included.
+function M.exists(pid) return uv.fs_stat("/proc/" .. pid) ~= nil end
+
+M.stream_of, M.pair = stream_of, pair
+
+return M
