@@ -192,7 +192,7 @@ refused() {
 }
 
 @test "the first process of a pid namespace ends like any other" {
-  unshare -pf true 2>/dev/null || skip 'no pid namespaces here'
+  unshare -pf --mount-proc true 2>/dev/null || skip 'no pid namespaces here'
   run timeout "$WATCHDOG" unshare -pf --mount-proc "$COPSE" run family.lua
   works
 }

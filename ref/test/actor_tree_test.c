@@ -286,19 +286,28 @@ static void litter(stage *s, copse_child *child) {
                    COPSE_OK);
 }
 
+/* A helper program of this one's own, in a session of its own or not. Returns when it is executed: until then it shows
+ * the environment that this program began with, which knows nothing of the runtimes that the tests before had. */
+static pid_t helper(bool apart) {
+  int ends[2];
+  char byte;
+  assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+  pid_t pid = fork();
+  if (pid == 0) {
+    if (apart) setsid();
+    execlp("sleep", "sleep", "1000", (char *)NULL);
+    _exit(127);
+  }
+  close(ends[1]);
+  assert_int_equal(read(ends[0], &byte, 1), 0);
+  close(ends[0]);
+  return pid;
+}
+
 static void programs_that_a_killed_actor_had_detached_are_ended_and_our_own_are_not(void **state) {
   (void)state;
-  pid_t own = fork();
-  if (own == 0) {
-    execlp("sleep", "sleep", "1000", (char *)NULL);
-    _exit(127);
-  }
-  pid_t apart = fork(); /* a helper in a session of its own is ours all the same */
-  if (apart == 0) {
-    setsid();
-    execlp("sleep", "sleep", "1000", (char *)NULL);
-    _exit(127);
-  }
+  pid_t own = helper(false);
+  pid_t apart = helper(true); /* a helper in a session of its own is ours all the same */
   stage s = {.on_begin = begin, .on_ready = litter};
   stage_init(&s);
   stage_run(&s);
