@@ -155,7 +155,8 @@ CMOCKA_LIBS = $(call once,CMOCKA_LIBS,$(call pc_libs,$(CMOCKA_PC)))
 
 SUITES :=
 include $(wildcard ref/wire/module.mk ref/runtime/module.mk bindings/lua/module.mk \
-  ref/cli/module.mk ref/test/module.mk ref/bench/module.mk ref/testee/module.mk test/module.mk \
+  ref/cli/module.mk ref/test/module.mk ref/bench/module.mk ref/testee/module.mk \
+  conformance/module.mk test/module.mk \
   examples/module.mk docs/module.mk docs/model/module.mk tools/module.mk tools/test/module.mk)
 
 # What a room may see is part of the design: the engine knows no libuv and no Lua, only one of its
@@ -394,8 +395,9 @@ CMD.fuzz-long = tools/fuzz-run -s $(FUZZ_SECONDS) -c ref/test/corpus \
 TIMEOUT.fuzz-long = 100000
 
 # Valgrind cannot follow what is itself instrumented; suites that it cannot run are in NO_VALGRIND.
-VALGRIND ?= valgrind -q --error-exitcode=99 --leak-check=full --show-leak-kinds=all \
-  --errors-for-leak-kinds=definite,indirect,possible --track-fds=no
+# What a test forks off to be killed may hold memory: it is the test that is judged.
+VALGRIND ?= valgrind -q --error-exitcode=99 --child-silent-after-fork=yes --leak-check=full \
+  --show-leak-kinds=all --errors-for-leak-kinds=definite,indirect,possible --track-fds=no
 valgrind_suites = $(addprefix valgrind-,$(filter-out $(NO_VALGRIND),$(filter unit/%,$(selected))))
 valgrind: setup-test ## run the unit tests under valgrind
 	$(submake) $(parallel) test-programs

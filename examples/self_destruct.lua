@@ -35,11 +35,20 @@ end)
 
 -- ---- looking at them ----
 
--- Every actor answers copse.info with what it is and what is below it; `copse tree` asks the same.
-local function show(info, indent, pids)
-  print(("%s%s (%s, %d below)"):format(indent, info.ref.name, info.state, #info.children))
-  pids[#pids + 1] = info.pid
-  for _, child in ipairs(info.children) do show(child, indent .. "  ", pids) end
+-- Every actor answers copse.info with a list: itself, then all that is below it, each with its
+-- parent; `copse tree` asks the same.
+local function show(list, indent, pids)
+  local below, depth = {}, {}
+  for _, info in ipairs(list) do
+    local above = info.parent and info.parent.id
+    depth[info.ref.id] = above and depth[above] and depth[above] + 1 or 0
+    if above then below[above] = (below[above] or 0) + 1 end
+    pids[#pids + 1] = info.pid
+  end
+  for _, info in ipairs(list) do
+    print(("%s%s (%s, %d below)"):format(indent .. ("  "):rep(depth[info.ref.id]), info.ref.name,
+      info.state, below[info.ref.id] or 0))
+  end
 end
 
 -- A process that has ended and was not reaped is still there, as a zombie.

@@ -3,6 +3,8 @@
 #
 # copse tree: what is running, for people and for programs.
 
+# shellcheck disable=SC2016 # other shells expand these
+
 load support
 setup() {
   support_setup
@@ -117,4 +119,44 @@ teardown() { support_teardown; }
   status_is 2
   run copse tree --interval 0
   status_is 2
+}
+
+@test "a tree higher than a value may be deep is shown whole" {
+  cat >tall.lua <<'LUA'
+local copse = require "copse"
+local M = {}
+M.grow = copse.context(function(ctx, levels)
+  copse.nursery(function(n)
+    if levels == 0 then ctx:started() return ctx:receive() end
+    local below <close> = n:spawn("level-" .. levels, { module = "tall" }):open("grow", levels - 1)
+    ctx:started()
+    ctx:receive()
+    below:finish()
+    below:result()
+  end)
+end)
+function M.main()
+  copse.nursery(function(n)
+    local below <close> = n:spawn("level-40", { module = "tall" }):open("grow", 39)
+    print("ready")
+    copse.sleep(3600)
+  end)
+end
+return M
+LUA
+  start tall.lua
+  run copse tree --json
+  status_is 0
+  [ "$(jq '[.. | objects | select(has("pid") and .state == "working")] | length' <<<"$output")" -eq 41 ]
+  [ "$(jq -r '.[0] | until(.children == []; .children[0]) | .name' <<<"$output")" = level-1 ]
+  run copse tree
+  has_lines=$(grep -c 'level-' <<<"$output")
+  [ "$has_lines" -eq 40 ]
+}
+
+@test "watching ends when nobody reads any more" {
+  start server.lua
+  set -o pipefail
+  run timeout "$WATCHDOG" bash -c '"$COPSE" tree --watch --interval 0.1 | head -n 3 >/dev/null; echo "${PIPESTATUS[0]}"' 7>&- 2>&1
+  [ "$output" = 1 ]
 }

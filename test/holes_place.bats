@@ -292,3 +292,50 @@ END
   [ "$(grep -c '^false' <<<"$output")" -eq 5 ]
   nobody_left
 }
+
+@test "a low soft limit of descriptors is no limit of children, and a command that is spawned has it again" {
+  cat >many.lua <<'END'
+local copse = require "copse"
+local M = {}
+function M.hello() return 1 end
+function M.main()
+  copse.nursery(function(n)
+    local sum = 0
+    for i = 1, 60 do n:spawn("child-" .. i, { module = "many" }) end
+    local a = n:spawn("last", { argv = { "sh", "-c", 'ulimit -Sn >limit; exec "$COPSE" run --module many' } })
+    print(a:call("hello"))
+  end)
+end
+return M
+END
+  run timeout "$WATCHDOG" bash -c 'ulimit -Sn 64 && exec "$COPSE" run many.lua' 3>&-
+  status_is 0
+  has 1
+  [ "$(cat limit)" = 64 ]
+  nobody_left
+}
+
+@test "when descriptors run out, spawning says so, and the tree goes on and ends" {
+  cat >greedy.lua <<'END'
+local copse = require "copse"
+local M = {}
+function M.hello() return "hello" end
+function M.main()
+  copse.nursery(function(n)
+    local first, why = n:spawn("first", { module = "greedy" })
+    for i = 1, 1000 do
+      local ok, err = pcall(n.spawn, n, "child-" .. i, { module = "greedy" })
+      if not ok then why = err break end
+    end
+    print(why.code, why.message)
+    print(first:call("hello"))
+  end)
+end
+return M
+END
+  run timeout "$WATCHDOG" bash -c 'ulimit -n 48 && exec "$COPSE" run greedy.lua' 3>&-
+  says spawn_failed
+  says 'Too many open files'
+  has hello
+  nobody_left
+}

@@ -2,12 +2,13 @@
  *
  * context.c: what both ends of a context do: send, receive, finish, stop.
  *
- * Items go the short way. Where a task waits to receive, the runtime's callback resumes it with
- * a view of the item, and the continuation decodes it on that task's stack: nothing is copied or
+ * Items go the short way. Where a task waits to receive, the runtime's callback resumes it with a
+ * view of the item, and the continuation decodes it on that task's stack: nothing is copied or
  * queued. What else of the stream has arrived the task then takes without waiting, so a loop over
- * many small items is resumed once for all that one read brought. An item that nobody waits for is kept as bytes, within the credit that was granted,
- * which is given back when it is received. A send encodes into the host's buffer; where there is
- * no credit the task waits and encodes again.
+ * many small items is resumed once for all that one read brought. An item that nobody waits for is
+ * kept as bytes, within the credit that was granted, which is given back when it is received. A
+ * string is sent from where it lies; any other value is encoded into the host's buffer, and where
+ * there is no credit the task waits and encodes it again.
  */
 #include "context.h"
 
@@ -108,9 +109,10 @@ static void ensure_started(lua_State *L, context *c) {
   c->started = true;
 }
 
-static int receive_more(lua_State *L, int status, lua_KContext ctx);
+static int receive_more(lua_State *L, int status, lua_KContext index);
 
-static int receive_now(lua_State *L, context *c, task *t) {
+/* The context is at `index`. */
+static int receive_now(lua_State *L, int index, context *c, task *t) {
   copse__lua_checkpoint(L, t);
   raise_failure(L, c);
   if (c->head < c->queue.size) {
@@ -132,31 +134,36 @@ static int receive_now(lua_State *L, context *c, task *t) {
     copse__lua_decode(L, value, true);
     return 1;
   }
-  return copse__lua_wait(L, t, &c->receivers, 0, receive_more);
+  return copse__lua_wait(L, t, &c->receivers, index, receive_more);
 }
 
-static int receive_more(lua_State *L, int status, lua_KContext ctx) {
+static int receive_more(lua_State *L, int status, lua_KContext index) {
   (void)status;
-  (void)ctx;
   task *t = copse__lua_resumed(L);
   if (t->has_incoming) {
     t->has_incoming = false;
     copse__lua_decode(L, t->incoming, true);
     return 1;
   }
-  return receive_now(L, copse__lua_check(L, 1, CLASS_CONTEXT), t);
+  return receive_now(L, (int)index, lua_touserdata(L, (int)index), t);
 }
 
 static int context_receive(lua_State *L) {
   context *c = check(L);
-  return receive_now(L, c, copse__lua_task(L));
+  return receive_now(L, 1, c, copse__lua_task(L));
+}
+
+/* A loop over items asks once what it loops over. */
+static int items_next(lua_State *L) {
+  const int index = lua_upvalueindex(1);
+  return receive_now(L, index, lua_touserdata(L, index), copse__lua_task(L));
 }
 
 static int context_items(lua_State *L) {
   check(L);
-  lua_pushcfunction(L, context_receive);
   lua_pushvalue(L, 1);
-  return 2;
+  lua_pushcclosure(L, items_next, 1);
+  return 1;
 }
 
 /* ---- sending ---- */
@@ -176,7 +183,11 @@ static int send_now(lua_State *L, context *c, task *t) {
   const char *data;
   size_t size;
   copse_status status;
-  if (copse__lua_is_large_bin(L, 2, &data, &size)) {
+  if (lua_type(L, 2) == LUA_TSTRING) { /* what most items are; see value.c for its rule */
+    data = lua_tolstring(L, 2, &size);
+    status = copse_send_str(c->handle, data, size);
+    if (status == COPSE_EVALUE) status = copse_send_bin(c->handle, data, size);
+  } else if (copse__lua_is_large_bin(L, 2, &data, &size)) {
     status = copse_send_bin(c->handle, data, size);
   } else {
     copse_buf *buf = &t->host->scratch;
@@ -250,7 +261,8 @@ static int context_gc(lua_State *L) {
   context *c = check(L);
   if (c->error) copse_error_unref(c->error);
   if (c->closing) copse_error_unref(c->closing);
-  c->error = c->closing = NULL;
+  if (c->cancellation) copse_error_unref(c->cancellation);
+  c->error = c->closing = c->cancellation = NULL;
   copse_buf_deinit(&c->value);
   copse_buf_deinit(&c->queue);
   return 0;

@@ -22,8 +22,9 @@ struct context {
   bool asked;     /* ctx:cancel() was called */
   bool raised;    /* the error has been raised by an operation: closing does not raise it again */
   copse_error *error;
-  copse_buf value; /* what it RETURNed */
-  copse_buf queue; /* items nobody waited for: size_t length, bytes */
+  copse_error *cancellation; /* what `cancelled` is as an error, for who asks for the result */
+  copse_buf value;           /* what it RETURNed */
+  copse_buf queue;           /* items nobody waited for: size_t length, bytes */
   size_t head;
   task *opening;     /* waits for STARTED */
   copse_bytes first; /* the value of STARTED, while that task is being resumed */

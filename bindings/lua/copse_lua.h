@@ -11,7 +11,8 @@
  *
  *     COMMAND run --module NAME        or        COMMAND run FILE
  *
- * where COMMAND is `command` below. A host that gives another command must understand these two.
+ * where COMMAND is `command` below. A host that gives another command must understand these two, and
+ * should understand COMMAND run --template WORD: `template` below.
  * What package.path and package.cpath were in the parent comes in the environment variables
  * COPSE_LUA_PATH and COPSE_LUA_CPATH, which copse_lua_run takes out.
  */
@@ -29,7 +30,7 @@ struct lua_State;
 typedef struct copse_lua_run_options {
   size_t size; /* sizeof(copse_lua_run_options) */
   /* The program: a Lua file, whose directory require then searches first, or a module, found as
-   * require would. Exactly one of the two, the other NULL. */
+   * require would. Exactly one of the two, the other NULL; both NULL for a template. */
   const char *file;
   const char *module;
   /* What follows it on the command line: given to the program's `...`, to the global `arg` and to
@@ -41,10 +42,14 @@ typedef struct copse_lua_run_options {
   /* Put before package.path (the installed Lua files) and package.cpath; NULL: nothing. */
   const char *path;
   const char *cpath;
-  /* Name, log level and so on; zero fields mean the defaults, `size` is filled in. */
+  /* Name, log level and so on; zero fields mean the defaults, `size` is filled in. With `exits`,
+   * copse_lua_run ends the process with that status instead of returning it, after all finalizers. */
   copse_config runtime;
   /* The report on stderr: 1 coloured, 0 plain, -1 if stderr is a terminal. */
   int colour;
+  /* This process is a template: Lua actors are cloned from it (see copse_template_serve), and
+   * copse_lua_run returns in each of them, when it has ended. */
+  bool template_only;
 } copse_lua_run_options;
 
 /* Exit statuses of copse_lua_run besides those that a Lua root chooses by os.exit. */

@@ -18,14 +18,33 @@ static copse_error **box_of(lua_State *L, int index) {
   return copse__lua_test(L, index, CLASS_ERROR);
 }
 
-void copse__lua_push_error(lua_State *L, copse_error *error) {
+static size_t size_of(const copse_error *error) {
+  const copse_error_info *info = copse_error_get(error);
+  return info->data.size + strlen(info->stack) + strlen(info->message);
+}
+
+/* What the object keeps alive is memory that the collector does not see: a program that catches
+ * errors with much data, again and again, would fill it with garbage. */
+static void tell_collector(lua_State *L, const copse_error *error) {
+  const copse_error_info *info = copse_error_get(error);
+  size_t size = size_of(error);
+  for (size_t i = 0; i < info->cause_count; i++) size += size_of(info->causes[i]);
+  if (size >= 1024) lua_gc(L, LUA_GCSTEP, (int)(size / 1024));
+}
+
+/* Takes the reference. */
+static void push_box(lua_State *L, copse_error *error) {
   copse_error **box = copse__lua_new(L, sizeof *box, 0, CLASS_ERROR);
-  *box = copse_error_ref(error);
+  *box = error;
+  tell_collector(L, error);
+}
+
+void copse__lua_push_error(lua_State *L, copse_error *error) {
+  push_box(L, copse_error_ref(error));
 }
 
 int copse__lua_raise(lua_State *L, copse_error *error) {
-  copse_error **box = copse__lua_new(L, sizeof *box, 0, CLASS_ERROR);
-  *box = error;
+  push_box(L, error);
   return lua_error(L);
 }
 

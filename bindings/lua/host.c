@@ -51,10 +51,11 @@ void *copse__lua_new(lua_State *L, size_t size, int values, class_id id) {
 }
 
 void *copse__lua_test(lua_State *L, int index, class_id id) {
-  if (lua_type(L, index) != LUA_TUSERDATA || !lua_getmetatable(L, index)) return NULL;
+  void *ud = lua_touserdata(L, index);
+  if (!ud || !lua_getmetatable(L, index)) return NULL;
   const void *meta = lua_topointer(L, -1);
   lua_pop(L, 1);
-  return meta == the_host.classes[id] ? lua_touserdata(L, index) : NULL;
+  return meta == the_host.classes[id] ? ud : NULL;
 }
 
 void *copse__lua_check(lua_State *L, int index, class_id id) {
@@ -126,6 +127,24 @@ int64_t copse__lua_milliseconds(lua_State *L, int index, const char *what) {
   if (ms > 9e15) return INT64_C(9000000000000000);
   if (ms > 0 && ms < 1) return 1;
   return (int64_t)(ms + (lua_Number)0.5);
+}
+
+void copse__lua_check_options(lua_State *L, int index, const char *what, const char *const *names) {
+  for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
+    if (lua_type(L, -2) != LUA_TSTRING) continue; /* positions are the caller's */
+    const char *key = lua_tostring(L, -2);
+    const char *const *name = names;
+    while (*name && strcmp(*name, key) != 0) name++;
+    if (*name) continue;
+    luaL_Buffer text;
+    luaL_buffinit(L, &text);
+    for (name = names; *name; name++) {
+      if (name != names) luaL_addstring(&text, ", ");
+      luaL_addstring(&text, *name);
+    }
+    luaL_pushresult(&text);
+    luaL_error(L, "%s has no option '%s'; there are: %s", what, key, lua_tostring(L, -1));
+  }
 }
 
 int64_t copse__lua_field_ms(lua_State *L, int index, const char *field, int64_t none) {
@@ -222,6 +241,7 @@ int luaopen_copse(lua_State *L) {
   lua_setfield(L, lib, "null");
   copse__lua_open_error(L, lib);
   copse__lua_open_task(main);
+  copse__lua_open_output(main);
   copse__lua_open_scope(L, lib);
   copse__lua_open_wait(L, lib);
   copse__lua_open_context(L, lib);

@@ -157,7 +157,10 @@ copse *copse__lua_runtime(lua_State *L);                      /* raises when not
 bool copse__lua_protected(host *h, lua_CFunction fn, void *arg);
 /* Seconds (a number) to milliseconds, at least 1 unless it is 0; raises an argument error. */
 int64_t copse__lua_milliseconds(lua_State *L, int index, const char *what);
-/* The same of an optional field of the table at `index`; `none` if absent. */
+/* Raises an error if the table at `index` has a field whose name is not among those (NULL ends
+ * them): what was misspelt would go unheard. */
+void copse__lua_check_options(lua_State *L, int index, const char *what, const char *const *names);
+/* Milliseconds from the seconds in an optional field of the table at `index`; `none` if absent. */
 int64_t copse__lua_field_ms(lua_State *L, int index, const char *field, int64_t none);
 
 /* task.c */
@@ -193,6 +196,11 @@ void copse__lua_message_stack(lua_State *L,
 /* wait.c */
 void copse__lua_open_wait(lua_State *L, int lib);
 void copse__lua_timer_close(host *h);
+
+/* output.c */
+void copse__lua_open_output(lua_State *L);
+/* Whether this, and all of a group, is that nobody reads what is printed. */
+bool copse__lua_output_lost(const copse_error *error);
 
 /* scope.c */
 void copse__lua_open_scope(lua_State *L, int lib);
@@ -242,7 +250,7 @@ void copse__lua_decode(lua_State *L, copse_bytes value, bool item);
 /* Pushes the elements of an array and returns how many, or one value. -1: too many. */
 int copse__lua_decode_args(lua_State *L, copse_bytes args);
 void copse__lua_push_ref(lua_State *L, const copse_ref *ref);
-/* A whole value that is one bin: an item better sent by copse_send_bin. */
+/* A copse.bin that is better sent from where it lies, by copse_send_bin. */
 bool copse__lua_is_large_bin(lua_State *L, int index, const char **data, size_t *size);
 
 /* context.c */
@@ -274,9 +282,9 @@ copse_peer *copse__lua_live_peer(lua_State *L, int index); /* raises when it is 
 /* The target and options of call and open at `index`: a string or a table { target, window =,
  * deadline =, ... }. */
 void copse__lua_target(lua_State *L, int index, copse_open_options *o);
-/* The arguments: what follows the target on the stack up to `last`, or its field `args`. Checks
- * the buffer. */
-void copse__lua_encode_args(lua_State *L, int target, int last, copse_buf *out);
+/* Encodes arguments (the values after the target, up to `last`, or its field `args`) and meta into the
+ * host's buffer. */
+void copse__lua_encode_opening(lua_State *L, int target, int last, copse_open_options *o);
 /* The option `window` of the table at `index`, if it is there. */
 void copse__lua_field_window(lua_State *L, int index, copse_credit *window);
 

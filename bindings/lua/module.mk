@@ -7,7 +7,6 @@ LUA_FILES := $(wildcard bindings/lua/copse/*.lua bindings/lua/copse/*/*.lua)
 LUA_TEST_SCRATCH = $(B)/test/lua
 
 # What a test gets as arguments. A module with sanitizers cannot be loaded into a stock interpreter.
-LUA_TEST_ARGS.doc = docs/lua.md $(LUA_TEST_SCRATCH)
 LUA_TEST_ARGS.run = $(B_ABS)/copse $(abspath $(LUA_TEST_SCRATCH)) $(if $(SANITIZE),-,$(B_ABS)/lua)
 
 define lua_suite

@@ -36,7 +36,8 @@ static bool on_done(copse_context *ctx, const copse_outcome *outcome, void *arg)
     c->error = copse_error_ref(outcome->error);
   } else {
     c->cancelled = c->asked || (c->frame.scope && copse_scope_is_cancelled(c->frame.scope));
-    if (!c->cancelled) c->error = copse_cause_error(outcome->cause);
+    if (c->cancelled) c->cancellation = copse_cause_error(outcome->cause);
+    else c->error = copse_cause_error(outcome->cause);
   }
   if (c->error || c->cancelled) {
     copse_buf_reset(&c->queue);
@@ -58,6 +59,12 @@ static const copse_context_cbs opener_cbs = {.started = on_started,
 
 /* ---- opening ---- */
 
+/* It was cancelled from here, and somebody asks for what it cannot give any more. */
+static int raise_cancelled(lua_State *L, const context *c, const char *message) {
+  if (c->cancellation) return copse__lua_raise(L, copse_error_ref(c->cancellation));
+  return copse__lua_raise(L, copse_error_new(COPSE_CODE_CANCELLED, "%s", message));
+}
+
 /* [c_index] is the context. */
 static int opened(lua_State *L, int status, lua_KContext index) {
   (void)status;
@@ -76,8 +83,7 @@ static int opened(lua_State *L, int status, lua_KContext index) {
   if (c->error) return copse__lua_raise(L, copse_error_ref(c->error));
   if (copse_scope_is_cancelled(t->top->scope)) return copse__lua_cancel(L);
   if (c->closing) return copse__lua_raise(L, copse_error_ref(c->closing));
-  return copse__lua_raise(
-      L, copse_error_new(COPSE_CODE_CANCELLED, "the context was cancelled while it was opened"));
+  return raise_cancelled(L, c, "the context was cancelled while it was opened");
 }
 
 /* peer:open(target, ...) */
@@ -86,7 +92,6 @@ int copse__lua_peer_open(lua_State *L) {
   copse_peer *cp = copse__lua_live_peer(L, 1);
   copse__lua_checkpoint(L, t);
   copse_open_options o = COPSE_OPEN_OPTIONS;
-  copse_buf *buf = &t->host->scratch;
   o.send = true;
   o.window = (copse_credit)COPSE_WINDOW_DEFAULT;
   copse__lua_target(L, 2, &o);
@@ -95,9 +100,7 @@ int copse__lua_peer_open(lua_State *L) {
   so.name = o.target;
   context *c = copse__lua_context_new(L, true);
   int index = lua_gettop(L);
-  copse_buf_reset(buf);
-  copse__lua_encode_args(L, 2, last, buf);
-  o.args = copse_buf_bytes(buf);
+  copse__lua_encode_opening(L, 2, last, &o);
   o.cbs = opener_cbs;
   o.data = c;
   c->out_ended = !o.send;
@@ -147,6 +150,7 @@ static int closed(lua_State *L, int status, lua_KContext ctx) {
     return copse__lua_wait_on(L, t, t->on, 0, closed);
   copse_error *error = c->closing;
   c->closing = NULL;
+  if (!error && why == CLOSE_NORMAL) copse__lua_checkpoint(L, t);
   if (!error) return 0;
   if (why == CLOSE_FAILED) {
     copse_error *cause = copse__lua_error_of(L, 2, NULL);
@@ -179,7 +183,7 @@ static int result_now(lua_State *L, int status, lua_KContext ctx) {
   }
   if (c->cancelled) {
     copse__lua_checkpoint(L, t);
-    return copse__lua_raise(L, copse_error_new(COPSE_CODE_CANCELLED, "the context was cancelled"));
+    return raise_cancelled(L, c, "the context was cancelled");
   }
   if (!c->popped && t->top == &c->frame) {
     if (!copse__lua_unwind(t, &c->frame, true, CLOSE_NORMAL, &c->closing))

@@ -75,6 +75,7 @@ void copse__lua_field_window(lua_State *L, int index, copse_credit *window) {
 }
 
 void copse__lua_target(lua_State *L, int index, copse_open_options *o) {
+  static const char *const names[] = {"args", "deadline", "meta", "send", "window", NULL};
   if (lua_type(L, index) != LUA_TTABLE) {
     o->target = luaL_checkstring(L, index);
     return;
@@ -83,14 +84,15 @@ void copse__lua_target(lua_State *L, int index, copse_open_options *o) {
     luaL_argerror(L, index, "a target, or { target, option = ... }");
   o->target = lua_tostring(L, -1); /* the table keeps it */
   lua_pop(L, 1);
+  copse__lua_check_options(L, index, "a target", names);
   o->deadline_ms = copse__lua_field_ms(L, index, "deadline", -1);
   copse__lua_field_window(L, index, &o->window);
   if (lua_getfield(L, index, "send") != LUA_TNIL) o->send = lua_toboolean(L, -1);
   lua_pop(L, 1);
 }
 
-/* The arguments of a context: the values after the target, or the target table's field `args`. */
-void copse__lua_encode_args(lua_State *L, int target, int last, copse_buf *out) {
+/* The arguments are the values after the target, or the target table's field `args`. */
+static void encode_args(lua_State *L, int target, int last, copse_buf *out) {
   if (last > target) {
     copse__lua_encode_array(L, target + 1, last, out);
   } else if (lua_type(L, target) == LUA_TTABLE) {
@@ -99,7 +101,31 @@ void copse__lua_encode_args(lua_State *L, int target, int last, copse_buf *out) 
     else if (type != LUA_TNIL) luaL_error(L, "option 'args': a table");
     lua_pop(L, 1);
   }
-  copse__lua_check_buf(L, out);
+}
+
+static void encode_meta(lua_State *L, int target, copse_buf *out) {
+  if (lua_type(L, target) != LUA_TTABLE) return;
+  int type = lua_getfield(L, target, "meta");
+  if (type == LUA_TTABLE) {
+    for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1))
+      if (lua_type(L, -2) != LUA_TSTRING) luaL_error(L, "option 'meta': values by name");
+    copse__lua_encode_map(L, lua_gettop(L), out);
+  } else if (type != LUA_TNIL) {
+    luaL_error(L, "option 'meta': a table");
+  }
+  lua_pop(L, 1);
+}
+
+void copse__lua_encode_opening(lua_State *L, int target, int last, copse_open_options *o) {
+  copse_buf *buf = &copse__lua_host->scratch;
+  copse_buf_reset(buf);
+  encode_args(L, target, last, buf);
+  const size_t args = copse_buf_bytes(buf).size;
+  encode_meta(L, target, buf);
+  copse__lua_check_buf(L, buf);
+  copse_bytes both = copse_buf_bytes(buf);
+  o->args = (copse_bytes){both.data, args};
+  o->meta = (copse_bytes){both.data + args, both.size - args};
 }
 
 /* ---- calls ---- */
@@ -138,16 +164,13 @@ static int peer_call(lua_State *L) {
   copse_peer *cp = copse__lua_live_peer(L, 1);
   copse__lua_checkpoint(L, t);
   copse_open_options o = COPSE_OPEN_OPTIONS;
-  copse_buf *buf = &t->host->scratch;
   copse__lua_target(L, 2, &o);
   o.send = false;
   o.window = (copse_credit){0, 0};
   int last = lua_gettop(L);
   call *c = copse__lua_new(L, sizeof *c, 0, CLASS_CALL);
   c->task = t;
-  copse_buf_reset(buf);
-  copse__lua_encode_args(L, 2, last, buf);
-  o.args = copse_buf_bytes(buf);
+  copse__lua_encode_opening(L, 2, last, &o);
   o.cbs.done = call_done;
   o.data = c;
   copse_context *ctx;
@@ -203,6 +226,56 @@ static int peer_wait(lua_State *L) {
   return copse__lua_wait(L, t, &p->waiting, 0, waited);
 }
 
+/* ---- ping ---- */
+
+typedef struct ping {
+  task *task; /* NULL: it was cancelled and waits no more */
+  uint64_t us;
+} ping;
+
+static void on_pong(copse_peer *cp, uint64_t us, void *arg) {
+  (void)cp;
+  ping *p = arg;
+  task *t = p->task;
+  p->us = us;
+  p->task = NULL;
+  if (t) copse__lua_task_resume(t); /* whose stack keeps `p` */
+  copse__lua_release(copse__lua_host, p);
+}
+
+static void unping(task *t) { ((ping *)t->on)->task = NULL; }
+
+static int pinged(lua_State *L, int status, lua_KContext index) {
+  (void)status;
+  copse__lua_resumed(L);
+  const ping *p = lua_touserdata(L, (int)index);
+  if (p->us == UINT64_MAX) {
+    const peer *to = copse__lua_check(L, 1, CLASS_PEER);
+    return copse__lua_raise(
+        L, copse_error_new(COPSE_CODE_LINK_LOST, "the link with %s was lost", to->ref.name));
+  }
+  lua_pushnumber(L, (lua_Number)p->us / 1e6);
+  return 1;
+}
+
+/* peer:ping(): seconds there and back */
+static int peer_ping(lua_State *L) {
+  task *t = copse__lua_task(L);
+  copse_peer *cp = copse__lua_live_peer(L, 1);
+  copse__lua_checkpoint(L, t);
+  ping *p = copse__lua_new(L, sizeof *p, 0, CLASS_CALL);
+  int index = lua_gettop(L);
+  copse__lua_anchor(L, index, p);
+  p->task = t;
+  copse_status status = copse_peer_ping(cp, on_pong, p);
+  if (status != COPSE_OK) {
+    copse__lua_release(t->host, p);
+    if (status == COPSE_EAGAIN) return luaL_error(L, "a ping of this actor is under way already");
+    return copse__lua_raise_status(L, status, "ping");
+  }
+  return copse__lua_wait_with(L, t, p, unping, index, pinged);
+}
+
 static int peer_index(lua_State *L) {
   peer *p = copse__lua_check(L, 1, CLASS_PEER);
   const char *key = luaL_checkstring(L, 2);
@@ -253,13 +326,10 @@ static int l_parent(lua_State *L) {
 void copse__lua_open_peer(lua_State *L, int lib) {
   static const luaL_Reg meta[] = {
       {"__eq", peer_eq}, {"__tostring", peer_tostring}, {"__gc", peer_gc}, {NULL, NULL}};
-  static const luaL_Reg methods[] = {{"call", peer_call},
-                                     {"open", copse__lua_peer_open},
-                                     {"finish", peer_finish},
-                                     {"cancel", peer_cancel},
-                                     {"kill", peer_kill},
-                                     {"wait", peer_wait},
-                                     {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"call", peer_call},     {"open", copse__lua_peer_open},
+                                     {"finish", peer_finish}, {"cancel", peer_cancel},
+                                     {"kill", peer_kill},     {"wait", peer_wait},
+                                     {"ping", peer_ping},     {NULL, NULL}};
   static const luaL_Reg functions[] = {{"parent", l_parent}, {NULL, NULL}};
   copse__lua_class(L, CLASS_PEER, meta, NULL);
   copse__lua_class(L, CLASS_CALL, NULL, NULL);

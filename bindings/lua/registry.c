@@ -10,11 +10,11 @@
  */
 #include "host.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 typedef struct request {
   task *task;
-  bool registered;
   copse_peer *peer;
   const copse_ref *refs; /* views, while the task is being resumed */
   size_t count;
@@ -63,21 +63,43 @@ static int connected(lua_State *L, int status, lua_KContext index) {
   return 1;
 }
 
+/* The optional table { token = } at `index`: a view of its string. */
+static copse_bytes token_of(lua_State *L, int index, const char *what) {
+  static const char *const names[] = {"token", NULL};
+  copse_bytes token = {NULL, 0};
+  if (lua_isnoneornil(L, index)) return token;
+  luaL_checktype(L, index, LUA_TTABLE);
+  copse__lua_check_options(L, index, what, names);
+  if (lua_getfield(L, index, "token") != LUA_TNIL)
+    token.data = (const uint8_t *)luaL_checklstring(L, -1, &token.size);
+  lua_pop(L, 1); /* the table keeps it */
+  return token;
+}
+
 /* copse.connect(address [, { token = }]) */
 static int l_connect(lua_State *L) {
   const char *address = luaL_checkstring(L, 1);
-  copse_bytes token = {NULL, 0};
-  if (!lua_isnoneornil(L, 2)) {
-    luaL_checktype(L, 2, LUA_TTABLE);
-    if (lua_getfield(L, 2, "token") != LUA_TNIL)
-      token.data = (const uint8_t *)luaL_checklstring(L, -1, &token.size);
-  }
+  copse_bytes token = token_of(L, 2, "copse.connect");
   task *t = copse__lua_task(L);
   copse__lua_checkpoint(L, t);
   request *r = new_request(L, t);
   check_status(L, copse_connect(t->host->rt, t->top->scope, address, NULL, token, on_connected, r),
                address);
   return copse__lua_wait_on(L, t, NULL, lua_gettop(L), connected);
+}
+
+/* copse.listen(address [, { token = }]) */
+static int l_listen(lua_State *L) {
+  const char *address = luaL_checkstring(L, 1);
+  copse_bytes token = token_of(L, 2, "copse.listen");
+  char *why = NULL;
+  copse_status status = copse_listen(copse__lua_runtime(L), address, token, &why);
+  if (status == COPSE_OK) return 0;
+  luaL_where(L, 1);
+  lua_pushfstring(L, "cannot listen: %s", why ? why : copse_status_text(status));
+  free(why);
+  lua_concat(L, 2);
+  return lua_error(L);
 }
 
 /* copse.reach(ref) */
@@ -98,14 +120,8 @@ static int l_reach(lua_State *L) {
 
 static void on_registered(copse_error *error, void *arg) {
   request *r = arg;
-  copse_error *kept = error ? copse_error_ref(error) : NULL;
-  if (r->registered) { /* it was, and is lost now: nobody waits, and the scope hears of the loss */
-    if (kept) copse_error_unref(kept);
-    return;
-  }
-  r->registered = true;
-  r->error = kept;
-  copse__lua_task_resume(r->task);
+  r->error = error ? copse_error_ref(error) : NULL;
+  copse__lua_task_resume(r->task); /* once; of a loss later on the scope hears */
 }
 
 static int registered(lua_State *L, int status, lua_KContext index) {
@@ -121,10 +137,7 @@ static int l_register(lua_State *L) {
   task *t = copse__lua_task(L);
   copse__lua_checkpoint(L, t);
   request *r = new_request(L, t);
-  copse__lua_anchor(L, -1, r);
-  copse_status status = copse_register(t->host->rt, t->top->scope, name, on_registered, r);
-  if (status != COPSE_OK) copse__lua_release(t->host, r);
-  check_status(L, status, name);
+  check_status(L, copse_register(t->host->rt, t->top->scope, name, on_registered, r), name);
   return copse__lua_wait_on(L, t, NULL, lua_gettop(L), registered);
 }
 
@@ -175,17 +188,19 @@ static int l_wait(lua_State *L) { return find(L, true, found_one); }
 
 /* ---- watching ---- */
 
-/* An event of the registry as it is kept: the operation and the reference encoded. */
+/* An event of the registry as it is kept: the operation, the length of what follows, and encoded
+ * the reference and the name. */
 typedef struct watch {
   frame frame;
   bool popped, over;
   copse_error *error;
-  copse_buf queue; /* op byte, size_t length, encoded reference */
+  copse_buf queue; /* op byte, size_t length, encoded reference and name */
   size_t head;
   task_list waiting;
 } watch;
 
-static void on_change(char op, const copse_ref *ref, copse_error *error, void *arg) {
+static void on_change(char op, const char *name, const copse_ref *ref, copse_error *error,
+                      void *arg) {
   watch *w = arg;
   if (op == 'x') {
     bool asked = !w->frame.scope || copse_scope_is_cancelled(w->frame.scope);
@@ -196,12 +211,14 @@ static void on_change(char op, const copse_ref *ref, copse_error *error, void *a
     copse_buf encoded;
     copse_buf_init(&encoded, 1 << 16, NULL);
     copse_pack_ref(&encoded, ref, true);
+    copse_pack_cstr(&encoded, name);
     copse_bytes bytes = copse_buf_bytes(&encoded);
+    copse_status status = copse_buf_status(&encoded);
     copse_buf_append(&w->queue, &op, 1);
     copse_buf_append(&w->queue, &bytes.size, sizeof bytes.size);
     copse_buf_append(&w->queue, bytes.data, bytes.size);
     copse_buf_deinit(&encoded);
-    if (copse_buf_status(&w->queue) != COPSE_OK && !w->error)
+    if ((status != COPSE_OK || copse_buf_status(&w->queue) != COPSE_OK) && !w->error)
       w->error = copse_error_new(COPSE_CODE_NO_MEMORY, "not enough memory to keep a change");
   }
   task_list woken = w->waiting;
@@ -209,7 +226,7 @@ static void on_change(char op, const copse_ref *ref, copse_error *error, void *a
   copse__lua_task_resume(woken.first);
 }
 
-/* The operation and the reference, or nothing when it is over. */
+/* The operation, the reference and its name, or nothing when it is over. */
 static int next_change(lua_State *L, int status, lua_KContext ctx) {
   (void)status;
   (void)ctx;
@@ -219,17 +236,20 @@ static int next_change(lua_State *L, int status, lua_KContext ctx) {
   if (w->error) return copse__lua_raise(L, copse_error_ref(w->error));
   if (w->head < w->queue.size) {
     const uint8_t *at = w->queue.data + w->head;
-    copse_bytes value = {at + 1 + sizeof value.size, 0};
+    copse_bytes entry = {at + 1 + sizeof entry.size, 0}, value;
+    copse_reader reader;
     char op = (char)at[0];
-    memcpy(&value.size, at + 1, sizeof value.size);
-    w->head += 1 + sizeof value.size + value.size;
+    memcpy(&entry.size, at + 1, sizeof entry.size);
+    w->head += 1 + sizeof entry.size + entry.size;
+    copse_reader_init(&reader, entry);
     lua_pushstring(L, op == '-' ? "remove" : "add");
-    copse__lua_decode(L, value, false);
+    for (int i = 0; i < 2 && copse_read_value(&reader, &value) == COPSE_OK; i++)
+      copse__lua_decode(L, value, false);
     if (w->head == w->queue.size) {
       copse_buf_reset(&w->queue);
       w->head = 0;
     }
-    return 2;
+    return 3;
   }
   if (w->over || w->popped) return 0;
   if (w->waiting.first) return luaL_error(L, "another task follows this watch");
@@ -279,7 +299,7 @@ static int watch_gc(lua_State *L) {
   return 0;
 }
 
-/* for op, ref in copse.watch([name]) do ... end */
+/* for op, ref, name in copse.watch([name]) do ... end */
 static int l_watch(lua_State *L) {
   const char *name = luaL_optstring(L, 1, NULL);
   task *t = copse__lua_task(L);
@@ -299,13 +319,9 @@ static int l_watch(lua_State *L) {
 
 void copse__lua_open_registry(lua_State *L, int lib) {
   static const luaL_Reg meta[] = {{"__close", watch_close}, {"__gc", watch_gc}, {NULL, NULL}};
-  static const luaL_Reg functions[] = {{"connect", l_connect},
-                                       {"reach", l_reach},
-                                       {"register", l_register},
-                                       {"find", l_find},
-                                       {"wait", l_wait},
-                                       {"watch", l_watch},
-                                       {NULL, NULL}};
+  static const luaL_Reg functions[] = {
+      {"connect", l_connect}, {"listen", l_listen}, {"reach", l_reach}, {"register", l_register},
+      {"find", l_find},       {"wait", l_wait},     {"watch", l_watch}, {NULL, NULL}};
   copse__lua_class(L, CLASS_WATCH, meta, NULL);
   lua_pushvalue(L, lib);
   luaL_setfuncs(L, functions, 0);

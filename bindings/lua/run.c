@@ -10,14 +10,16 @@
  */
 #include "copse_lua.h"
 #include "host.h"
+#include "memory.h"
 
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <unistd.h>
 
-static char exports_key, job_key, results_key; /* registry */
+static char exports_key, job_key, results_key, last_key; /* registry */
 
 void copse__lua_push_exports(lua_State *L) { lua_rawgetp(L, LUA_REGISTRYINDEX, &exports_key); }
 
@@ -42,28 +44,46 @@ static int push_arguments(lua_State *L) {
   return count > 1 ? count - 1 : 0;
 }
 
-/* Pushes the path of the module, or nil where it is preloaded or written in C. */
-static void push_module_path(lua_State *L) {
+/* Pushes the path of the module's file and its chunk, or nil where it is preloaded or written in C.
+ * What package.searchpath finds, but opened once and not twice. */
+static void load_module(lua_State *L) {
+  luaL_gsub(L, copse__lua_host->module, ".", LUA_DIRSEP);
   lua_getglobal(L, "package");
-  lua_getfield(L, -1, "searchpath");
-  lua_pushstring(L, copse__lua_host->module);
-  lua_getfield(L, -3, "path");
-  lua_call(L, 2, 1);
-  lua_remove(L, -2);
+  lua_getfield(L, -1, "path");
+  const char *templates = luaL_checkstring(L, -1);
+  for (size_t size; *templates; templates += size + (templates[size] != '\0')) {
+    size = strcspn(templates, LUA_PATH_SEP);
+    lua_pushlstring(L, templates, size);
+    luaL_gsub(L, lua_tostring(L, -1), LUA_PATH_MARK, lua_tostring(L, 4));
+    int status = luaL_loadfile(L, lua_tostring(L, -1));
+    if (status == LUA_OK) {
+      lua_copy(L, -2, 4);
+      lua_copy(L, -1, 5);
+      lua_settop(L, 5);
+      return;
+    }
+    if (status != LUA_ERRFILE) lua_error(L);
+    lua_settop(L, 6);
+  }
+  lua_settop(L, 4);
+  lua_pushnil(L);
+  lua_replace(L, 4);
 }
 
 /* Pushes the program's chunk and its arguments from index 5 on; returns their number. */
 static int push_program(lua_State *L) {
   host *h = copse__lua_host;
-  if (h->file) lua_pushstring(L, h->file);
-  else push_module_path(L);
+  if (h->file) {
+    lua_pushstring(L, h->file);
+    if (luaL_loadfile(L, h->file) != LUA_OK) return lua_error(L);
+    return push_arguments(L);
+  }
+  load_module(L);
   if (lua_isnil(L, 4)) {
     lua_getglobal(L, "require");
     lua_pushstring(L, h->module);
     return 1;
   }
-  if (luaL_loadfile(L, lua_tostring(L, 4)) != LUA_OK) return lua_error(L);
-  if (h->file) return push_arguments(L);
   lua_pushstring(L, h->module);
   lua_pushvalue(L, 4);
   return 2;
@@ -328,7 +348,7 @@ void copse__lua_open_run(lua_State *L, int lib) {
   lua_pop(L, 1);
 }
 
-/* ---- copse_lua_run ---- */
+/* ---- a program from the command line ---- */
 
 static void set_package(lua_State *L, const char *field, const char *before,
                         const char *inherited) {
@@ -387,59 +407,130 @@ static void report(const copse_error *error, int colour) {
 }
 
 typedef struct session {
-  const copse_lua_run_options *options;
+  copse_lua_run_options options;
   ending end;
+  int status;
+  bool over; /* the state is being closed */
 } session;
+
+/* Finalizers run in the reverse order of their making, so that of the first userdata is the last of
+ * all. After it, nothing of Lua is left to be done but to give back memory, which the system does faster. */
+static int on_last_finalizer(lua_State *L) {
+  const session *s = *(session **)lua_touserdata(L, 1);
+  if (s->over && s->options.runtime.exits) exit(s->status);
+  return 0;
+}
+
+static void push_last(lua_State *L, session *s) {
+  *(session **)lua_newuserdatauv(L, sizeof s, 0) = s;
+  lua_createtable(L, 0, 1);
+  lua_pushcfunction(L, on_last_finalizer);
+  lua_setfield(L, -2, "__gc");
+  lua_setmetatable(L, -2);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &last_key);
+}
+
+/* What is the same for all actors. */
+static int prepare(lua_State *L) {
+  session *s = lua_touserdata(L, 1);
+  const copse_lua_run_options *o = &s->options;
+  lua_gc(L, LUA_GCSTOP); /* until there can be any garbage */
+  push_last(L, s);
+  luaL_openlibs(L);
+  luaL_requiref(L, "copse", luaopen_copse, 0);
+  lua_pop(L, 1);
+  set_program(L, &copse__lua_host->command, o->command ? strdup(o->command) : own_executable());
+  lua_gc(L, LUA_GCRESTART);
+  return 0;
+}
 
 static int protected_run(lua_State *L) {
   session *s = lua_touserdata(L, 1);
-  const copse_lua_run_options *o = s->options;
+  const copse_lua_run_options *o = &s->options;
   host *h = copse__lua_host;
-  lua_gc(L, LUA_GCSTOP); /* until there can be any garbage */
-  luaL_openlibs(L);
   const char *path = getenv("COPSE_LUA_PATH"), *cpath = getenv("COPSE_LUA_CPATH");
   set_package(L, "path", o->path, path);
   set_package(L, "cpath", o->cpath, cpath);
   if (o->file && !path) add_directory(L, o->file);
   unsetenv("COPSE_LUA_PATH");
   unsetenv("COPSE_LUA_CPATH");
-  luaL_requiref(L, "copse", luaopen_copse, 0);
-  lua_pop(L, 1);
-  set_program(L, &h->command, o->command ? strdup(o->command) : own_executable());
   set_program(L, o->file ? &h->file : &h->module, strdup(o->file ? o->file : o->module));
   set_arguments(L, o);
   h->config = o->runtime;
-  lua_gc(L, LUA_GCRESTART);
   run_job(L, &s->end);
   return 0;
 }
 
+/* ---- a template ---- */
+
+/* Clones must not agree on what they draw. */
+static int reseed(lua_State *L) {
+  lua_Integer seed[2];
+  if (getrandom(seed, sizeof seed, 0) != (ssize_t)sizeof seed) return 0;
+  lua_getglobal(L, "math");
+  lua_getfield(L, -1, "randomseed");
+  lua_pushinteger(L, seed[0]);
+  lua_pushinteger(L, seed[1]);
+  lua_call(L, 2, 0);
+  return 0;
+}
+
+/* Returns in a clone: COMMAND run FILE, or COMMAND run --module NAME (see spawn.c). */
+static bool become_clone(lua_State *L, copse_lua_run_options *o) {
+  char **argv, *why = NULL;
+  int argc;
+  lua_gc(L, LUA_GCCOLLECT);
+  copse_status status = copse_template_serve(&argc, &argv, &why);
+  if (status != COPSE_OK || argc < 3) {
+    fprintf(stderr, "copse: %s\n", why ? why : copse_status_text(status));
+    free(why);
+    return false;
+  }
+  bool module = argc > 3 && strcmp(argv[2], "--module") == 0;
+  o->file = module ? NULL : argv[2];
+  o->module = module ? argv[3] : NULL;
+  o->argc = 0;
+  lua_pushcfunction(L, reseed);
+  return lua_pcall(L, 0, 0, 0) == LUA_OK;
+}
+
+/* ---- copse_lua_run ---- */
+
+/* Prints what went wrong, if anything. */
+static bool succeeds(lua_State *L, lua_CFunction fn, session *s) {
+  lua_pushcfunction(L, fn);
+  lua_pushlightuserdata(L, s);
+  if (lua_pcall(L, 1, 0, 0) == LUA_OK) return true;
+  const char *text = lua_tostring(L, -1);
+  fprintf(stderr, "%s\n", text ? text : "copse: cannot run");
+  return false;
+}
+
 int copse_lua_run(const copse_lua_run_options *options) {
-  if (!options || options->size < sizeof *options || !options->file == !options->module) {
+  if (!options || options->size < sizeof *options ||
+      !options->file + !options->module != 1 + options->template_only) {
     fprintf(stderr, "copse: a Lua program is a file or a module\n");
     return COPSE_LUA_UNUSABLE;
   }
-  session s = {.options = options};
+  session s = {.options = *options};
   lua_State *L = luaL_newstate();
   if (!L) {
     fprintf(stderr, "copse: not enough memory for Lua\n");
     return COPSE_LUA_UNUSABLE;
   }
-  setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
-  lua_pushcfunction(L, protected_run);
-  lua_pushlightuserdata(L, &s);
-  int status = lua_pcall(L, 1, 0, 0);
-  if (status != LUA_OK) {
-    const char *text = lua_tostring(L, -1);
-    fprintf(stderr, "%s\n", text ? text : "copse: cannot run");
-    lua_close(L);
-    return COPSE_LUA_UNUSABLE;
+  copse__lua_memory_use(L);
+  setvbuf(stdout, NULL, _IOLBF, BUFSIZ); /* nothing is written before there is a program */
+  bool ran = succeeds(L, prepare, &s) && (!options->template_only || become_clone(L, &s.options));
+  if (ran) {
+    ran = succeeds(L, protected_run, &s);
   }
-  status = s.end.status;
-  if (copse__lua_host->exiting && !s.end.error) status = copse__lua_host->exit_status;
+  s.status = ran ? s.end.status : COPSE_LUA_UNUSABLE;
+  if (ran && copse__lua_host->exiting && !s.end.error) s.status = copse__lua_host->exit_status;
   fflush(stdout);
-  if (s.end.error && s.end.root) report(s.end.error, options->colour);
+  if (s.end.error && s.end.root && !copse__lua_output_lost(s.end.error))
+    report(s.end.error, options->colour);
+  s.over = true;
   lua_close(L);
   if (s.end.error) copse_error_unref(s.end.error);
-  return status;
+  return s.status;
 }

@@ -20,6 +20,7 @@
 typedef struct nursery {
   frame frame;
   guard guard;
+  bool shield;
   copse_scope *borrowed; /* not a frame: the actor's own scope, */
   unsigned run;          /* in this run of the host */
 } nursery;
@@ -212,12 +213,12 @@ static int scoped_done(lua_State *L, int status, lua_KContext again) {
   if (!f->closing) {
     closing why = g->error ? CLOSE_FAILED : g->cancelled ? CLOSE_CANCELLED : CLOSE_NORMAL;
     copse_error *before = g->error;
-    if (!copse__lua_unwind(t, f, false, why, &g->error))
-      return copse__lua_wait_on(L, t, t->on, 1, scoped_done);
+    bool unwound = copse__lua_unwind(t, f, false, why, &g->error);
     if (g->error != before) { /* what was left open failed: there is no value of its own to raise */
       lua_settop(L, 2);
       copse__lua_push_error(L, g->error);
     }
+    if (!unwound) return copse__lua_wait_on(L, t, t->on, 1, scoped_done);
     f->closing = true;
     copse_member *member = f->member;
     f->member = NULL;
@@ -241,8 +242,11 @@ static int scoped_done(lua_State *L, int status, lua_KContext again) {
     return lua_error(L);
   }
   if (own) copse_error_unref(own);
-  if (!failed) return g->results;
-  if (copse_scope_is_cancelled(t->top->scope)) return copse__lua_cancel(L);
+  /* The end of a scope is a wait: where all around it is cancelled, nobody goes on from here as if
+   * everything had been done. A shield is there to be used in such a place. */
+  bool cancelled = copse_scope_is_cancelled(t->top->scope);
+  if (!failed && (!cancelled || n->shield)) return g->results;
+  if (cancelled) return copse__lua_cancel(L);
   if (was_cancelled) return 0;
   return copse__lua_raise(
       L, copse_error_new(COPSE_CODE_CANCELLED, "the cancellation left the scope it was meant for"));
@@ -253,6 +257,7 @@ static int scoped(lua_State *L, const copse_scope_options *o, bool pass_nursery)
   task *t = copse__lua_task(L);
   luaL_checktype(L, 1, LUA_TFUNCTION);
   nursery *n = copse__lua_new(L, sizeof *n, 0, pass_nursery ? CLASS_NURSERY : CLASS_SCOPE);
+  n->shield = o->shield_ms >= 0;
   copse__lua_frame_open(L, t, &n->frame, FRAME_SCOPED, o);
   lua_insert(L, 1);
   lua_pushcfunction(L, copse__lua_message_handler);
@@ -308,7 +313,7 @@ void copse__lua_push_scope_nursery(lua_State *L, copse_scope *scope) {
 static int nursery_start(lua_State *L) {
   frame *f;
   copse_scope *scope = copse__lua_nursery_scope(L, 1, &f);
-  luaL_checkany(L, 2);
+  luaL_checktype(L, 2, LUA_TFUNCTION);
   copse__lua_task_any(L);
   task *t = copse__lua_task_new(L, TASK_PLAIN, scope, lua_gettop(L) - 2);
   if (!t) return luaL_error(L, "the nursery has ended");

@@ -219,7 +219,9 @@ static int l_context(lua_State *L) {
   luaL_checktype(L, 1, LUA_TFUNCTION);
   copse_credit window = COPSE_WINDOW_DEFAULT;
   if (!lua_isnoneornil(L, 2)) {
+    static const char *const names[] = {"window", NULL};
     luaL_checktype(L, 2, LUA_TTABLE);
+    copse__lua_check_options(L, 2, "copse.context", names);
     copse__lua_field_window(L, 2, &window);
   }
   endpoint *e = copse__lua_new(L, sizeof *e, 1, CLASS_ENDPOINT);
@@ -229,8 +231,17 @@ static int l_context(lua_State *L) {
   return 1;
 }
 
+/* copse.meta(): what the opener sent along with the context that this task serves, or nil */
+static int l_meta(lua_State *L) {
+  task *t = copse__lua_task_any(L);
+  copse_bytes meta = {NULL, 0};
+  if (t->ctx) meta = copse_context_meta(t->ctx);
+  copse__lua_decode(L, meta, false);
+  return 1;
+}
+
 void copse__lua_open_serve(lua_State *L, int lib) {
-  static const luaL_Reg functions[] = {{"context", l_context}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"context", l_context}, {"meta", l_meta}, {NULL, NULL}};
   copse__lua_class(L, CLASS_ENDPOINT, NULL, NULL);
   lua_pushvalue(L, lib);
   luaL_setfuncs(L, functions, 0);

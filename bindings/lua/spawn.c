@@ -13,6 +13,7 @@
 #include <string.h>
 
 #define WORDS_MAX 256
+#define TEMPLATE_ROOM 1024
 
 /* Strings for argv and env, each kept alive by a table on the stack. */
 typedef struct words {
@@ -47,6 +48,13 @@ static const char *option_string(lua_State *L, int options, const char *field) {
   else if (type != LUA_TNIL) luaL_error(L, "option '%s': a string", field);
   lua_pop(L, 1);
   return value;
+}
+
+static bool option_flag(lua_State *L, int options, const char *field, bool otherwise) {
+  if (lua_isnil(L, options)) return otherwise;
+  if (lua_getfield(L, options, field) != LUA_TNIL) otherwise = lua_toboolean(L, -1);
+  lua_pop(L, 1);
+  return otherwise;
 }
 
 /* Milliseconds; 0, which stands for the default, if it is absent, and never if it is there. */
@@ -103,6 +111,16 @@ static void lua_command(lua_State *L, words *argv, words *env, const char *modul
     add_package(L, env, "cpath", "COPSE_LUA_CPATH=%s");
   }
   lua_remove(L, kept);
+}
+
+/* How a process is started from which such actors are cloned. Where the actor's own command line is
+ * longer than this one, it is cut off where the system shows it; hence the blanks. */
+static const char *const *template_command(void) {
+  static char room[TEMPLATE_ROOM + 1];
+  static const char *argv[] = {NULL, "run", "--template", room, NULL};
+  memset(room, ' ', TEMPLATE_ROOM);
+  argv[0] = copse__lua_host->command;
+  return argv;
 }
 
 static void read_env(lua_State *L, int options, words *env) {
@@ -210,7 +228,13 @@ int copse__lua_spawn(lua_State *L) {
   luaL_argcheck(L, length >= 1 && length <= COPSE_NAME_MAX && length == strlen(o.name), 2,
                 "a name of 1 to 64 bytes");
   bool wait = true, commanded = false;
-  if (!lua_isnoneornil(L, 3)) luaL_checktype(L, 3, LUA_TTABLE);
+  if (!lua_isnoneornil(L, 3)) {
+    static const char *const names[] = {"argv",     "boot",  "config", "cwd",    "env",
+                                        "file",     "grace", "link",   "module", "stdout",
+                                        "template", "wait",  NULL};
+    luaL_checktype(L, 3, LUA_TTABLE);
+    copse__lua_check_options(L, 3, "spawn", names);
+  }
   lua_settop(L, 3);
   task *t = copse__lua_task_any(L);
   words *argv = lua_newuserdatauv(L, sizeof *argv, 0);
@@ -228,9 +252,8 @@ int copse__lua_spawn(lua_State *L) {
       return luaL_error(L, "option 'link': \"fd\", \"stdio\" or \"unix\"");
     o.rungs.grace_ms = option_rung(L, 3, "grace");
     o.rungs.boot_ms = option_rung(L, 3, "boot");
-    if (lua_getfield(L, 3, "wait") != LUA_TNIL) wait = lua_toboolean(L, -1);
-    if (lua_getfield(L, 3, "stdout") != LUA_TNIL) o.stdio_null = !lua_toboolean(L, -1);
-    lua_pop(L, 2);
+    wait = option_flag(L, 3, "wait", true);
+    o.stdio_null = !option_flag(L, 3, "stdout", true);
   }
   if (!commanded) {
     const char *module = option_string(L, 3, "module"), *file = option_string(L, 3, "file");
@@ -238,7 +261,10 @@ int copse__lua_spawn(lua_State *L) {
     if (!module && !file) copse__lua_program(&module, &file);
     if (!module && !file)
       return luaL_error(L, "spawn: which program? Say 'module', 'file' or 'argv'");
+    /* What an environment asks of the C library is heard at the beginning of a program alone. */
+    bool cloned = !h->stock && env->count == 0 && option_flag(L, 3, "template", true);
     lua_command(L, argv, env, module, file);
+    if (cloned) o.template_argv = template_command();
   }
   if (wait) {
     copse__lua_task(L);

@@ -274,10 +274,6 @@ void copse__lua_check_buf(lua_State *L, const copse_buf *buf) {
 }
 
 bool copse__lua_is_large_bin(lua_State *L, int index, const char **data, size_t *size) {
-  if (lua_type(L, index) == LUA_TSTRING) {
-    *data = lua_tolstring(L, index, size);
-    return *size >= LARGE && !is_utf8(*data, *size);
-  }
   if (lua_type(L, index) != LUA_TUSERDATA || !copse__lua_test(L, index, CLASS_BIN)) return false;
   lua_getiuservalue(L, index, 1);
   *data = lua_tolstring(L, -1, size); /* the userdata keeps it alive */

@@ -6,8 +6,10 @@
 --                                    rate N       64-byte items one way, per second
 --                                    spawn N [MB] until the first answer of a fresh actor, in
 --                                                 microseconds; a parent of so many megabytes
+--                                    cold N       the same of one that is executed, not cloned
 --                                    down N       graceful end of N actors, all reaped, milliseconds
 --                                    memory N     proportional share of memory of one of N, KiB
+--                                    template N   that of the template of N, KiB
 
 local copse = require "copse"
 local M = {}
@@ -40,7 +42,7 @@ M.sink = copse.context(function(ctx)
     count = count + 1
   end
   return count
-end)
+end, { window = { 65536, 8 << 20 } })
 
 -- ---- the measuring side ----
 
@@ -51,8 +53,8 @@ local function spawn(n, name)
 end
 
 -- An actor that is little more than an actor.
-local function spawn_small(n, name)
-  return n:spawn(name, { module = "answer" })
+local function spawn_small(n, name, template)
+  return n:spawn(name, { module = "answer", template = template })
 end
 
 function modes.stream(count)
@@ -86,7 +88,7 @@ function modes.rate(count)
   end)
 end
 
-function modes.spawn(count, megabytes)
+local function spawn_one_by_one(count, megabytes, template)
   pin(1)
   local ballast = ("x"):rep((megabytes or 0) << 20)
   collectgarbage() -- what making it left behind is not to be freed while the clock runs
@@ -94,13 +96,16 @@ function modes.spawn(count, megabytes)
   for i = 1, count do
     copse.nursery(function(n)
       local begun = copse.now()
-      spawn_small(n, "fresh-" .. i):call("answer")
+      spawn_small(n, "fresh-" .. i, template):call("answer")
       took[i] = copse.now() - begun
     end)
   end
   table.sort(took)
   return took[(count + 1) // 2] * 1e6, #ballast
 end
+
+function modes.spawn(count, megabytes) return spawn_one_by_one(count, megabytes, true) end
+function modes.cold(count) return spawn_one_by_one(count, 0, false) end
 
 function modes.down(count)
   local begun
@@ -111,24 +116,44 @@ function modes.down(count)
   return (copse.now() - begun) * 1e3
 end
 
-function modes.memory(count)
+local function share_of(pid)
+  local rollup <close> = io.open(("/proc/%d/smaps_rollup"):format(pid))
+  return tonumber(rollup:read("a"):match("\nPss:%s*(%d+) kB"))
+end
+
+local function template_pid()
+  local me = io.open("/proc/self/stat"):read("n")
+  for pid in io.open(("/proc/%d/task/%d/children"):format(me, me)):read("a"):gmatch "%d+" do
+    if io.open(("/proc/%s/cmdline"):format(pid)):read("a"):find("--template", 1, true) then return pid end
+  end
+  error("there is no template", 0)
+end
+
+local function with_idle(count, measure)
   return copse.nursery(function(n)
-    local total = 0
     local peers = {}
     for i = 1, count do
       peers[i] = spawn_small(n, "idle-" .. i)
       peers[i]:call("answer")
     end
-    for _, peer in ipairs(peers) do
-      local rollup <close> = io.open(("/proc/%d/smaps_rollup"):format(peer.pid))
-      total = total + tonumber(rollup:read("a"):match("\nPss:%s*(%d+) kB"))
-    end
+    return measure(peers)
+  end)
+end
+
+function modes.memory(count)
+  return with_idle(count, function(peers)
+    local total = 0
+    for _, peer in ipairs(peers) do total = total + share_of(peer.pid) end
     return total / count
   end)
 end
 
+function modes.template(count)
+  return with_idle(count, function() return share_of(template_pid()) end)
+end
+
 function M.main(mode, count, ...)
-  local run = modes[mode] or error("which mode? stream, rate, spawn, down, memory", 0)
+  local run = modes[mode] or error("which mode? stream, rate, spawn, cold, down, memory, template", 0)
   local megabytes = ...
   print(("%.4f"):format((run(math.tointeger(count), megabytes and math.tointeger(megabytes)))))
 end

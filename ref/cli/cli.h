@@ -52,7 +52,10 @@ size_t cli_text_width(const char *text);
 /* Writes a text whose control characters are replaced, since names come from other processes. */
 void cli_print_safe(FILE *stream, const char *text);
 
-/* "copse call: ..." on stderr, with a newline. */
+/* Writes out what stdout holds. False if that has failed, or a write before it; says so on stderr,
+ * once, unless it is only that the reader has gone. */
+bool cli_flush(const char *command);
+/* "copse call: ..." on stderr, on one line, since much of it comes from other processes. */
 void cli_complain(const char *command, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 /* The boxed report of an error on stderr. */

@@ -17,7 +17,8 @@ bool cli_client_run(const cli_options *common, const char *command, copse_main_c
                          .log_level = common->level_set ? common->level : COPSE_LOG_ERROR,
                          .log_level_set = common->level_set,
                          .no_rundir = true,
-                         .ignore_env = true};
+                         .ignore_env = true,
+                         .raise_files = true};
   copse_status status = copse_new(&rt, &config, &why);
   if (status != COPSE_OK) {
     cli_complain(command, "%s", why ? why : copse_status_text(status));

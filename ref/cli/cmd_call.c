@@ -185,10 +185,10 @@ static bool call_done(copse_context *ctx, const copse_outcome *outcome, void *ar
   (void)ctx;
   if (outcome->kind == COPSE_RETURNED) {
     json_t *json = cli_json_of(outcome->value);
-    bool written = json && cli_json_write(json, stdout, isatty(STDOUT_FILENO) == 1);
+    bool made = json && cli_json_write(json, stdout, isatty(STDOUT_FILENO) == 1);
     json_decref(json);
-    if (!written) cli_complain("call", "the result could not be written");
-    finish(c, written ? CLI_OK : CLI_FAILED);
+    if (!made && !ferror(stdout)) cli_complain("call", "out of memory");
+    finish(c, cli_flush("call") && made ? CLI_OK : CLI_FAILED);
   } else if (outcome->kind == COPSE_FAILED) {
     finish_error(c, outcome->error);
   } else if (outcome->cause->origin == COPSE_ORIGIN_DEADLINE && c->timeout_ms >= 0) {
@@ -224,7 +224,9 @@ static void dial(call *c, const char *address, const copse_ref *ref) {
  */
 
 static void print_choice(const char *address, const char *name, const char *place) {
-  fprintf(stderr, "    --on %s    %s%s\n", address, name, place);
+  fputs("    --on ", stderr);
+  cli_print_safe(stderr, address);
+  fprintf(stderr, "    %s%s\n", name, place);
 }
 
 static bool is_address(const char *text) {

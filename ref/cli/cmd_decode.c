@@ -132,7 +132,7 @@ static void fault(decoder *d, const stream *s, size_t at, const char *format, ..
 
 /* Cuts a text after `columns` columns, at a character. */
 static void print_cut(const char *text, size_t columns) {
-  size_t used = 0;
+  size_t used = 0, room = columns && cli_text_width(text) > columns ? columns - 3 : columns;
   char character[8];
   while (*text) {
     size_t n = 1;
@@ -140,7 +140,7 @@ static void print_cut(const char *text, size_t columns) {
     memcpy(character, text, n);
     character[n] = '\0';
     used += cli_text_width(character);
-    if (columns && used > columns - (cli_text_width(text) > columns ? 3 : 0)) {
+    if (columns && used > room) {
       fputs("...", stdout);
       return;
     }
@@ -477,6 +477,6 @@ int cmd_decode(cli_options *common, int argc, char **argv) {
     if (hex) free(d.streams[i].data);
   }
   copse_buf_deinit(&input);
-  if (status == CLI_OK && (fflush(stdout) != 0 || ferror(stdout))) status = CLI_FAILED;
+  if (!cli_flush("decode") && status == CLI_OK) status = CLI_FAILED;
   return status == CLI_OK && d.faults ? CLI_FAILED : status;
 }

@@ -14,6 +14,18 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define LEAKS_ARE_COUNTED 1
+#endif
+#endif
+#ifdef __SANITIZE_ADDRESS__
+#define LEAKS_ARE_COUNTED 1
+#endif
+#ifndef LEAKS_ARE_COUNTED
+#define LEAKS_ARE_COUNTED 0
+#endif
+
 static const char doc[] =
     "Run a Lua program as the root of a tree of actors."
     "\v"
@@ -27,17 +39,20 @@ static const char doc[] =
     "  2  wrong usage\n"
     "  3  FILE cannot be read\n";
 
-enum { OPTION_MODULE = 0x200, OPTION_NAME };
+enum { OPTION_MODULE = 0x200, OPTION_NAME, OPTION_TEMPLATE };
 
 static const struct argp_option options[] = {
     {"module", OPTION_MODULE, "NAME", 0,
      "Run a module, found as `require` would, instead of a file", 1},
     {"name", OPTION_NAME, "NAME", 0, "Name of the tree (the file's name without .lua)", 1},
+    /* For actors alone, whose parent is on descriptor 3. */
+    {"template", OPTION_TEMPLATE, NULL, OPTION_HIDDEN, NULL, 1},
     {0}};
 
 typedef struct run {
   cli_options *common;
   const char *module, *name;
+  bool template;
   char **arguments;
   int count;
 } run;
@@ -47,6 +62,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
   switch (key) {
   case ARGP_KEY_INIT: state->child_inputs[0] = r->common; return 0;
   case OPTION_MODULE: r->module = arg; return 0;
+  case OPTION_TEMPLATE: r->template = true; return 0;
   case OPTION_NAME:
     if (!*arg || strlen(arg) > COPSE_NAME_MAX)
       argp_error(state, "a name has 1 to %d bytes", COPSE_NAME_MAX);
@@ -59,7 +75,8 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     state->next = state->argc;
     return 0;
   case ARGP_KEY_END:
-    if (!r->module && r->count == 0) argp_error(state, "which program? Give a Lua file");
+    if (!r->module && !r->template && r->count == 0)
+      argp_error(state, "which program? Give a Lua file");
     return 0;
   default: return ARGP_ERR_UNKNOWN;
   }
@@ -109,7 +126,8 @@ int cmd_run(cli_options *common, int argc, char **argv) {
   char name[COPSE_NAME_MAX + 1];
   if (argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &r) != 0) return CLI_USAGE;
 
-  const char *file = r.module ? NULL : r.arguments[0];
+  if (r.template) r.module = NULL;
+  const char *file = r.module || r.template ? NULL : r.arguments[0];
   struct stat info;
   if (file && (stat(file, &info) != 0 || access(file, R_OK) != 0)) {
     cli_complain("run", "cannot read %s: %s", file, strerror(errno));
@@ -119,7 +137,7 @@ int cmd_run(cli_options *common, int argc, char **argv) {
     cli_complain("run", "%s is a directory; give a Lua file", file);
     return CLI_NOT_FOUND;
   }
-  name_of(file ? file : r.module, name);
+  name_of(file ? file : r.module ? r.module : "template", name);
   char *path = lua_path();
   copse_lua_run_options lua = {.size = sizeof lua,
                                .file = file,
@@ -128,11 +146,14 @@ int cmd_run(cli_options *common, int argc, char **argv) {
                                .argv = file ? r.arguments + 1 : r.arguments,
                                .path = path,
                                .cpath = COPSE_LUA_CMODDIR "/?.so",
-                               .colour = common->colour};
+                               .colour = common->colour,
+                               .template_only = r.template};
   lua.runtime.size = sizeof lua.runtime;
+  lua.runtime.exits = !LEAKS_ARE_COUNTED;
   lua.runtime.name = r.name ? r.name : name;
   lua.runtime.log_level = common->level;
   lua.runtime.log_level_set = common->level_set;
+  lua.runtime.raise_files = true;
   if (!common->level_set) lua.runtime.log_level = COPSE_LOG_WARN;
   int status = copse_lua_run(&lua);
   free(path);

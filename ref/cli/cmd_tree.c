@@ -35,6 +35,8 @@ static const struct argp_option options[] = {
 
 enum { ANSWER_MS = 3000 };
 
+enum { LEVELS_MAX = 512 }; /* that are drawn apart */
+
 typedef struct tree_view tree_view;
 
 /* One tree being asked. */
@@ -190,49 +192,74 @@ static size_t table_print(const table *t, FILE *stream, bool colour, unsigned li
 /* ---------------------------------------------------------------------------------- reading
  * answers */
 
-/* An answer of copse.info, in the shape that --json shows. NULL for what is none. */
-static json_t *info_of(copse_bytes value, unsigned depth) {
-  copse_bytes field;
-  copse_ref ref;
-  int64_t number;
-  json_t *info = json_object(), *children = json_array(), *addresses = json_array();
-  if (depth > COPSE_DEPTH_MAX || copse_map_get(value, "ref", &field) != COPSE_OK ||
-      copse_value_ref(field, &ref) != COPSE_OK) {
-    json_decref(info);
-    json_decref(children);
-    json_decref(addresses);
-    return NULL;
-  }
-  char id[33];
-  for (size_t i = 0; i < 16; i++) snprintf(id + 2 * i, 3, "%02x", ref.id[i]);
-  for (size_t i = 0; i < ref.address_count; i++)
-    json_array_append_new(addresses, json_string(ref.addresses[i]));
-  json_object_set_new(info, "name", json_string(ref.name));
-  json_object_set_new(info, "id", json_string(id));
-  json_object_set_new(info, "addresses", addresses);
+static const char *write_id(const copse_ref *ref, char id[33]) {
+  for (size_t i = 0; i < 16; i++) snprintf(id + 2 * i, 3, "%02x", ref->id[i]);
+  return id;
+}
+
+/* An entry of copse.info, in the shape that --json shows. NULL for what is none. */
+static json_t *actor_of(copse_bytes entry) {
   static const char *const numbers[][2] = {
       {"pid", "pid"}, {"contexts", "contexts"}, {"rss", "memory"}};
+  copse_bytes field, text;
+  copse_ref ref;
+  int64_t number;
+  char id[33];
+  if (copse_map_get(entry, "ref", &field) != COPSE_OK || copse_value_ref(field, &ref) != COPSE_OK)
+    return NULL;
+  json_t *actor = json_object(), *addresses = json_array();
+  for (size_t i = 0; i < ref.address_count; i++)
+    json_array_append_new(addresses, json_string(ref.addresses[i]));
+  json_object_set_new(actor, "name", json_string(ref.name));
+  json_object_set_new(actor, "id", json_string(write_id(&ref, id)));
+  json_object_set_new(actor, "addresses", addresses);
   for (size_t i = 0; i < 3; i++) {
-    if (copse_map_get(value, numbers[i][0], &field) == COPSE_OK &&
+    if (copse_map_get(entry, numbers[i][0], &field) == COPSE_OK &&
         copse_value_int(field, &number) == COPSE_OK)
-      json_object_set_new(info, numbers[i][1], json_integer(number));
+      json_object_set_new(actor, numbers[i][1], json_integer(number));
   }
-  copse_bytes text;
-  if (copse_map_get(value, "state", &field) == COPSE_OK &&
+  if (copse_map_get(entry, "state", &field) == COPSE_OK &&
       copse_value_str(field, &text) == COPSE_OK)
-    json_object_set_new(info, "state", json_stringn((const char *)text.data, text.size));
-  if (copse_map_get(value, "children", &field) == COPSE_OK &&
-      copse_value_type(field) == COPSE_ARRAY) {
-    copse_reader reader;
-    copse_token array;
-    copse_bytes child;
-    copse_reader_init(&reader, field);
-    if (copse_read(&reader, &array) != COPSE_OK) array.count = 0;
-    for (uint32_t i = 0; i < array.count && copse_read_value(&reader, &child) == COPSE_OK; i++)
-      json_array_append_new(children, info_of(child, depth + 1));
+    json_object_set_new(actor, "state", json_stringn((const char *)text.data, text.size));
+  json_object_set_new(actor, "children", json_array());
+  return actor;
+}
+
+/* Where an actor with this parent is to hang: below an entry before it, so that no answer makes a
+ * circle; below the root, where there is none. */
+static json_t *place_of(json_t *by_id, json_t *root, copse_bytes entry, size_t *level) {
+  copse_bytes field;
+  copse_ref parent;
+  char id[33];
+  json_t *place = NULL;
+  if (copse_map_get(entry, "parent", &field) == COPSE_OK &&
+      copse_value_ref(field, &parent) == COPSE_OK)
+    place = json_object_get(by_id, write_id(&parent, id));
+  *level = place ? (size_t)json_integer_value(json_array_get(place, 1)) + 1 : 1;
+  return place && *level < LEVELS_MAX ? json_array_get(place, 0) : root;
+}
+
+/* The list that copse.info brings, as the tree that it tells of; NULL for what is none. */
+static json_t *tree_of(copse_bytes list) {
+  copse_reader reader;
+  copse_token array;
+  copse_bytes entry;
+  char id[33];
+  json_t *root = NULL, *by_id = json_object(); /* to [actor, level] */
+  copse_reader_init(&reader, list);
+  if (copse_read(&reader, &array) != COPSE_OK || array.type != COPSE_ARRAY) array.count = 0;
+  for (uint32_t i = 0; i < array.count && copse_read_value(&reader, &entry) == COPSE_OK; i++) {
+    size_t level = 0;
+    json_t *actor = actor_of(entry);
+    if (!actor) continue;
+    snprintf(id, sizeof id, "%s", text_of(actor, "id", ""));
+    if (!root) root = json_incref(actor);
+    else
+      json_array_append(json_object_get(place_of(by_id, root, entry, &level), "children"), actor);
+    json_object_set_new(by_id, id, json_pack("[o, I]", actor, (json_int_t)level));
   }
-  json_object_set_new(info, "children", children);
-  return info;
+  json_decref(by_id);
+  return root;
 }
 
 static json_t *no_answer(const cli_tree *tree) {
@@ -269,7 +296,6 @@ static void show_table(tree_view *v, const json_t *trees) {
     if (in_place) fputs("\033[?7h", stdout);
   }
   table_deinit(&t);
-  fflush(stdout);
 }
 
 static void look(tree_view *v);
@@ -319,7 +345,9 @@ static void show(tree_view *v) {
   free(v->asked);
   v->asked = NULL;
   cli_trees_deinit(&v->trees);
-  if (v->watch && !cancelled) rest(v);
+  bool written = cli_flush("tree");
+  if (!written) v->status = CLI_FAILED;
+  if (v->watch && !cancelled && written) rest(v);
   else copse_main_done(v->rt, (copse_bytes){0}, NULL);
 }
 
@@ -336,7 +364,7 @@ static void tree_done(copse_scope *scope, copse_error *error, bool cancelled, vo
 static bool answered(copse_context *ctx, const copse_outcome *outcome, void *arg) {
   asked *a = arg;
   (void)ctx;
-  if (outcome->kind == COPSE_RETURNED) a->info = info_of(outcome->value, 0);
+  if (outcome->kind == COPSE_RETURNED) a->info = tree_of(outcome->value);
   copse_scope_seal(a->scope, NULL);
   return true;
 }

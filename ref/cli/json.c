@@ -340,6 +340,5 @@ static int precision(const json_t *json) {
 bool cli_json_write(const json_t *json, FILE *stream, bool indented) {
   size_t flags = JSON_ENCODE_ANY | JSON_REAL_PRECISION((size_t)precision(json));
   if (indented) flags |= JSON_INDENT(2);
-  if (json_dumpf(json, stream, flags) != 0) return false;
-  return putc('\n', stream) != EOF && fflush(stream) == 0;
+  return json_dumpf(json, stream, flags) == 0 && putc('\n', stream) != EOF;
 }

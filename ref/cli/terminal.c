@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * What depends on where the output goes: colours, line drawing, widths. And complaints, which all
- * look alike.
+ * What depends on where the output goes: colours, line drawing, widths, whether it arrives. And
+ * complaints, which all look alike.
  */
 #include "cli.h"
 
+#include <errno.h>
 #include <langinfo.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -67,14 +69,31 @@ void cli_print_safe(FILE *stream, const char *text) {
 
 void cli_complain(const char *command, const char *format, ...) {
   va_list args;
+  char *text;
+  va_start(args, format);
+  if (vasprintf(&text, format, args) < 0) text = NULL;
+  va_end(args);
   fflush(stdout);
   flockfile(stderr);
   fprintf(stderr, "copse%s%s: ", command ? " " : "", command ? command : "");
-  va_start(args, format);
-  vfprintf(stderr, format, args);
-  va_end(args);
+  cli_print_safe(stderr, text ? text : "out of memory");
   putc('\n', stderr);
   funlockfile(stderr);
+  free(text);
+}
+
+bool cli_flush(const char *command) {
+  static bool told;
+  errno = 0;
+  if (fflush(stdout) == 0 && !ferror(stdout)) return true;
+  int error = errno; /* 0: it was an earlier write */
+  struct pollfd reader = {STDOUT_FILENO, 0, 0};
+  bool gone = error == EPIPE || (poll(&reader, 1, 0) == 1 && (reader.revents & POLLERR));
+  if (!told && !gone)
+    cli_complain(command, "the output could not be written%s%s", error ? ": " : "",
+                 error ? strerror(error) : "");
+  told = true;
+  return false;
 }
 
 void cli_report(const cli_options *common, const copse_error *error) {

@@ -86,6 +86,7 @@ typedef enum copse_log_level {
   COPSE_LOG_TRACE
 } copse_log_level;
 
+/* In every field 0 stands for the default (in the options of a spawn: for the runtime's own); who wants no patience at all says 1. */
 typedef struct copse_rungs {
   uint32_t grace_ms; /* CANCEL .. SIGTERM; default 3000 */
   uint32_t term_ms;  /* SIGTERM .. SIGKILL; default 500 */
@@ -107,6 +108,13 @@ typedef struct copse_config {
       listen; /* NULL-terminated addresses to listen on besides the tree's own socket; may be NULL */
   bool no_rundir;  /* a root without runtime directory: it cannot be found by `copse tree` */
   bool ignore_env; /* do not look at COPSE_LINK: be a root */
+  bool
+      raise_files; /* raise the soft limit of open descriptors to the hard one (65536 at most) for this process; those it spawns
+                     * get back what it was. A parent needs three for each child. */
+  bool
+      exits; /* the process exits when it is done with copse_run and copse_free: what the system takes back by itself then is
+               * left to it (memory, the loop, and in a child that has said all the link and the watchdog, which thus watches to the
+               * end). Of no effect with a loop of the caller's own; not for a program whose leaks are counted. */
 } copse_config;
 
 /* Makes this process an actor. In a child: takes COPSE_* out of the environment, marks and hides the link's descriptors,
@@ -260,9 +268,10 @@ typedef struct copse_context_cbs {
 
 typedef struct copse_open_options {
   const char *target;
-  copse_bytes args;    /* encoded array or map; empty: absent */
-  bool send;           /* I will send items: end with copse_end */
-  copse_credit window; /* how much I take at once, items and bytes; zero items: I read none */
+  copse_bytes args; /* encoded array or map; empty: absent */
+  bool send;        /* I will send items: end with copse_end */
+  copse_credit
+      window; /* how much I take at once, items and bytes; zero items: I read none; items and zero bytes: 262144 bytes */
   int64_t
       deadline_ms; /* explicit; -1: only what the scope has. Its expiry is the error `deadline` */
   const char *traceparent; /* NULL: inherited from the context this scope belongs to, if any */
@@ -304,6 +313,8 @@ COPSE_API copse_status copse_send(copse_context *ctx,
                                   copse_bytes value); /* statuses of copse_wire_send */
 COPSE_API copse_status copse_send_bin(copse_context *ctx, const void *data,
                                       size_t size); /* a bin item, without copies where possible */
+/* The same for a str item; COPSE_EVALUE if the text is not UTF-8. */
+COPSE_API copse_status copse_send_str(copse_context *ctx, const char *text, size_t size);
 COPSE_API copse_status copse_end(copse_context *ctx);  /* no more items from me */
 COPSE_API copse_status copse_stop(copse_context *ctx); /* I read no more */
 /* The next item, if it is here already and nothing else of the link stands before it: for a loop that takes items as it
@@ -327,7 +338,7 @@ COPSE_API copse_status copse_cancel(copse_context *ctx, copse_origin origin, con
 
 /* Callee. */
 COPSE_API copse_status copse_started(copse_context *ctx, copse_bytes value);
-/* Items are wanted: grants a window (default: none until this is called). */
+/* Items are wanted: grants a window (default: none until this is called). Items and zero bytes: 262144 bytes. */
 COPSE_API copse_status copse_accept_items(copse_context *ctx, copse_credit window);
 COPSE_API bool
 copse_context_reads(const copse_context *ctx); /* the opener granted credit at OPEN */
@@ -413,6 +424,7 @@ typedef struct copse_spawn_options {
   const char *link;   /* "fd" (default), "stdio", "unix" */
   bool stdio_null;    /* stdout to /dev/null instead of inherited */
   bool stderr_keep;   /* stderr is kept for the error `died` only, and not passed on to ours */
+  const char *const *template_argv; /* the command line of a template, see below; NULL: none */
 } copse_spawn_options;
 
 typedef struct copse_spawn_cbs {
@@ -441,6 +453,16 @@ COPSE_API void copse_child_cancel(copse_child *child, copse_origin origin, const
                                   int64_t grace_ms);
 COPSE_API void copse_child_kill(copse_child *child, int signal); /* for tests and the impatient */
 
+/* Where many children run the same program, a template saves each of them its beginning: a process that has done what they all do alike, and of
+ * which they are clones. Whoever spawns gives its command line, the same in every call, besides that of the child (which is what a clone shows, and what is
+ * executed for the first child, and whenever a clone cannot be had, or would inherit what has changed since: limits, processors, umask and the like). Only
+ * for children whose link is "fd". The template is no actor; it ends with the runtime that has started it.
+ *
+ * A program that finds itself started by that command line prepares what it likes, without a second thread, a libuv loop or descriptors, and calls this. It returns
+ * in the clones, each a child of who has spawned it and in every respect as if it had just been executed: its words are in *argc and *argv, which then live as
+ * long as the process. The template itself ends in here. Blocks. Errors, with a reason on the heap in *why: COPSE_ESYSTEM, COPSE_ENOMEM. */
+COPSE_API copse_status copse_template_serve(int *argc, char ***argv, char **why);
+
 /* ---------------------------------------------------------------------------------------------------- registry */
 
 /* Registers this actor under a name, as a service of `scope`: the name is gone when the scope finishes or the actor dies. `done(NULL)` when
@@ -452,10 +474,11 @@ COPSE_API copse_status copse_find(copse *rt, copse_scope *scope, const char *nam
                                   void (*done)(const copse_ref *refs, size_t count,
                                                copse_error *error, void *arg),
                                   void *arg);
-/* A snapshot (op 's', one call per ref, then op '.' once), then changes (op '+', '-') until the scope ends; op 'x' with the error if it fails. `name` NULL: all names. */
+/* A snapshot (op 's', one call per entry, then op '.' once), then changes (op '+', '-') until the scope ends; op 'x' with the error if it fails.
+ * `name` NULL: all names; `found` is the one under which `ref` is registered. Both are views, NULL with '.' and 'x'. */
 COPSE_API copse_status copse_watch(copse *rt, copse_scope *scope, const char *name,
-                                   void (*event)(char op, const copse_ref *ref, copse_error *error,
-                                                 void *arg),
+                                   void (*event)(char op, const char *found, const copse_ref *ref,
+                                                 copse_error *error, void *arg),
                                    void *arg);
 /* The peer of an actor reference: the parent, a child, an existing link, or a new connection (see copse_connect). */
 COPSE_API copse_status copse_reach(copse *rt, copse_scope *scope, const copse_ref *ref,

@@ -21,6 +21,7 @@
  */
 #include "runtime/process.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,10 +53,31 @@ static void on_closed(copse *rt) {
   if (move(rt->process, COPSE__LIFE_GONE)) copse__stop(rt);
 }
 
+static void on_all_written(copse_job *job) {
+  on_closed(copse__of(job, copse__process, closed_job)->rt);
+}
+
+/* Whether the end of the process is all that is left to say: our parent takes it for our BYE (SPEC.md,
+ * LINK-012), nobody else is there, and whatever it has sent may go unread, which is true of a socket
+ * pair only. */
+static bool may_just_exit(const copse__process *process) {
+  const copse__link *link = process->link;
+  const copse__list *links = &process->rt->links;
+  return process->rt->exits && process->is_child && !process->dialled && !process->link_lost &&
+         link && link->state == COPSE__LINK_OPEN && link->rfd == link->wfd &&
+         links->next == &link->all && links->prev == &link->all;
+}
+
 /* The last thing that is said has been said. */
 static void leave(copse__process *process) {
   if (!move(process, COPSE__LIFE_LEAVING)) return;
   process->rt->phase = COPSE__CLOSING;
+  copse__template_kill(&process->template);
+  if (may_just_exit(process)) {
+    process->closed_job.cb = on_all_written;
+    copse__link_when_flushed(process->link, &process->closed_job);
+    return;
+  }
   /* From here on the process only exits. The link is about to be closed, so the watchdog cannot
    * watch it; should we hang all the same, our parent has its ladder, and its death is ours. */
   if (process->is_child && !process->link_lost) {
@@ -164,115 +186,107 @@ static void on_link_lost(copse__link *link, copse_error *error, bool graceful) {
 
 /* --- copse.actor ------------------------------------------------------------------------------ */
 
-/* Calls `add` with every text of the array `key`; false if it is there and something else. */
-static bool each_text(copse_bytes args, const char *key,
-                      const char *(*add)(copse__process *process, const char *text),
-                      copse__process *process, char *why, size_t size) {
+/* Says what is wrong with an argument. */
+__attribute__((format(printf, 3, 4))) static copse_status wrong(char *why, size_t size,
+                                                                const char *format, ...) {
+  va_list args;
+  va_start(args, format);
+  vsnprintf(why, size, format, args);
+  va_end(args);
+  return COPSE_EINVAL;
+}
+
+/* Calls `add` with every text of the array `key`. */
+static copse_status each_text(copse_bytes args, const char *key,
+                              copse_status (*add)(copse__process *process, const char *text,
+                                                  char *why, size_t size),
+                              copse__process *process, char *why, size_t size) {
   copse_bytes list, value, text;
   copse_reader reader;
   copse_token token;
   char copy[COPSE_ADDRESS_MAX + 1];
-  if (copse_map_get(args, key, &list) != COPSE_OK) return true;
+  copse_status status = COPSE_OK;
+  if (copse_map_get(args, key, &list) != COPSE_OK) return COPSE_OK;
   copse_reader_init(&reader, list);
-  if (copse_read(&reader, &token) != COPSE_OK || token.type != COPSE_ARRAY) {
-    snprintf(why, size, "\"%s\" is not an array", key);
-    return false;
-  }
-  for (uint32_t i = 0; i < token.count; i++) {
+  if (copse_read(&reader, &token) != COPSE_OK || token.type != COPSE_ARRAY)
+    return wrong(why, size, "\"%s\" is not an array", key);
+  for (uint32_t i = 0; i < token.count && status == COPSE_OK; i++) {
     if (copse_read_value(&reader, &value) != COPSE_OK ||
-        copse_value_str(value, &text) != COPSE_OK || text.size > COPSE_ADDRESS_MAX) {
-      snprintf(why, size, "\"%s\" holds something that is no address", key);
-      return false;
-    }
+        copse_value_str(value, &text) != COPSE_OK || text.size > COPSE_ADDRESS_MAX)
+      return wrong(why, size, "\"%s\" holds something that is no address", key);
     snprintf(copy, sizeof copy, "%.*s", (int)text.size, (const char *)text.data);
-    const char *wrong = add(process, copy);
-    if (wrong) {
-      snprintf(why, size, "%s: %s", copy, wrong);
-      return false;
-    }
+    status = add(process, copy, why, size);
   }
-  return true;
+  return status;
 }
 
-static const char *add_registrar(copse__process *process, const char *address) {
+static copse_status add_registrar(copse__process *process, const char *address, char *why,
+                                  size_t size) {
+  (void)why;
+  (void)size;
   if (process->registrar_count < COPSE__REGISTRARS_MAX)
     snprintf(process->registrars[process->registrar_count++], COPSE_ADDRESS_MAX + 1, "%s", address);
-  return NULL;
+  return COPSE_OK;
 }
 
-static const char *add_listener(copse__process *process, const char *address) {
-  char *why = NULL;
+static copse_status add_listener(copse__process *process, const char *address, char *why,
+                                 size_t size) {
+  char *reason = NULL;
   copse__listener *listener;
   if (!process->tree_path[0]) copse__rundir_of(address, process->tree_path);
   copse_status status =
-      copse__listen(process->rt, address, (copse_bytes){NULL, 0}, &listener, &why);
-  free(why);
-  return status == COPSE_OK ? NULL : copse_status_text(status);
+      copse__listen(process->rt, address, (copse_bytes){NULL, 0}, &listener, &reason);
+  if (status != COPSE_OK)
+    wrong(why, size, "%.*s", (int)size - 1, reason ? reason : copse_status_text(status));
+  free(reason);
+  return status;
 }
 
-/* Takes what the parent says; false with a reason. */
-static bool take_args(copse__process *process, copse_bytes args, char *why, size_t size) {
+/* Takes what the parent says. COPSE_ENOMEM, or another status where it is of no use; *why then says
+ * what is wrong. */
+static copse_status take_args(copse__process *process, copse_bytes args, char *why, size_t size) {
   copse *rt = process->rt;
   copse_bytes value, text;
   copse_ref parent;
   int64_t number;
   bool flag;
-  if (copse_value_type(args) != COPSE_MAP) {
-    snprintf(why, size, "not a map");
-    return false;
-  }
+  if (copse_value_type(args) != COPSE_MAP) return wrong(why, size, "not a map");
   if (copse_map_get(args, "parent", &value) != COPSE_OK ||
-      copse_value_ref(value, &parent) != COPSE_OK) {
-    snprintf(why, size, "\"parent\" is not an actor reference");
-    return false;
-  }
+      copse_value_ref(value, &parent) != COPSE_OK)
+    return wrong(why, size, "\"parent\" is not an actor reference");
   if (rt->parent && memcmp(rt->parent->ref.id, parent.id, sizeof parent.id) == 0)
     rt->parent->ref = parent; /* now with addresses */
   if (copse_map_get(args, "grace", &value) == COPSE_OK) {
-    if (copse_value_int(value, &number) != COPSE_OK || number < 0) {
-      snprintf(why, size, "\"grace\" is not a number of milliseconds");
-      return false;
-    }
+    if (copse_value_int(value, &number) != COPSE_OK || number < 0)
+      return wrong(why, size, "\"grace\" is not a number of milliseconds");
     process->grace_ms = number > UINT32_MAX ? UINT32_MAX : (uint32_t)number;
     rt->rungs.grace_ms = process->grace_ms;
     copse__watchdog_set_grace(process->watchdog, process->grace_ms);
   }
   if (copse_map_get(args, "log", &value) == COPSE_OK) {
-    char level[16];
-    if (copse_value_str(value, &text) != COPSE_OK || text.size >= sizeof level) {
-      snprintf(why, size, "\"log\" is not a log level");
-      return false;
-    }
-    snprintf(level, sizeof level, "%.*s", (int)text.size, (const char *)text.data);
+    char level[16] = "";
+    if (copse_value_str(value, &text) == COPSE_OK && text.size < sizeof level)
+      snprintf(level, sizeof level, "%.*s", (int)text.size, (const char *)text.data);
     copse_log_level parsed = copse_log_parse(level, &flag);
-    if (!flag) {
-      snprintf(why, size, "\"log\" is not a log level");
-      return false;
-    }
+    if (!flag) return wrong(why, size, "\"log\" is not a log level");
     rt->log_level = parsed;
   }
   if (copse_map_get(args, "debug", &value) == COPSE_OK &&
-      copse_value_bool(value, &process->debug) != COPSE_OK) {
-    snprintf(why, size, "\"debug\" is not a boolean");
-    return false;
-  }
+      copse_value_bool(value, &process->debug) != COPSE_OK)
+    return wrong(why, size, "\"debug\" is not a boolean");
   if (copse_map_get(args, "config", &value) == COPSE_OK) {
-    if (copse_value_type(value) != COPSE_MAP) {
-      snprintf(why, size, "\"config\" is not a map");
-      return false;
-    }
+    if (copse_value_type(value) != COPSE_MAP) return wrong(why, size, "\"config\" is not a map");
     copse_buf_reset(&process->config);
     copse_buf_append(&process->config, value.data, value.size);
     if (copse_buf_status(&process->config) != COPSE_OK) {
-      snprintf(why, size, "\"config\": out of memory");
-      return false;
+      wrong(why, size, "\"config\": %s", copse_status_text(COPSE_ENOMEM));
+      return COPSE_ENOMEM;
     }
   }
-  if (!each_text(args, "registrar", add_registrar, process, why, size) ||
-      !each_text(args, "listen", add_listener, process, why, size))
-    return false;
-  if (process->registry) copse__registry_announce(rt);
-  return true;
+  copse_status status = each_text(args, "registrar", add_registrar, process, why, size);
+  if (status == COPSE_OK) status = each_text(args, "listen", add_listener, process, why, size);
+  if (status == COPSE_OK && process->registry) copse__registry_announce(rt);
+  return status;
 }
 
 static void on_main(copse_job *job) {
@@ -298,9 +312,10 @@ static void on_actor(copse_context *ctx, copse_bytes args, void *arg) {
   process->actor = ctx;
   copse_context_set_data(ctx, process);
   copse_context_set_cbs(ctx, &cbs);
-  if (!take_args(process, args, why, sizeof why)) {
-    copse_error *error = copse_error_new(COPSE_CODE_BAD_ARGS, "copse.actor: %s", why);
-    copse_scope_seal(process->rt->root, error);
+  copse_status status = take_args(process, args, why, sizeof why);
+  if (status != COPSE_OK) {
+    copse_code code = status == COPSE_ENOMEM ? COPSE_CODE_NO_MEMORY : COPSE_CODE_BAD_ARGS;
+    copse_scope_seal(process->rt->root, copse_error_new(code, "copse.actor: %s", why));
     return;
   }
   move(process, COPSE__LIFE_WORKING);
@@ -321,8 +336,11 @@ void copse_ready(copse *rt) {
   copse_pack_array(&value, rt->self.address_count);
   for (size_t i = 0; i < rt->self.address_count; i++)
     copse_pack_cstr(&value, rt->self.addresses[i]);
-  copse_started(process->actor, copse_buf_bytes(&value));
+  copse_status status = copse_buf_status(&value);
+  if (status == COPSE_OK) status = copse_started(process->actor, copse_buf_bytes(&value));
   copse_buf_deinit(&value);
+  /* A parent that is not told waits until its patience is over. */
+  if (status == COPSE_ENOMEM) copse_scope_fail(rt->root, copse_status_error(status, "being ready"));
 }
 
 void copse_main_done(copse *rt, copse_bytes value, copse_error *error) {
@@ -351,6 +369,7 @@ static copse_status start_child(copse__process *process, copse__boot *boot, char
   copse__link *link;
   copse_status status = copse__boot_link(boot, why);
   if (status != COPSE_OK) return status;
+  process->dialled = boot->dialled;
   copse__watchdog_config watch = {.fds = {boot->rfd, boot->wfd == boot->rfd ? -1 : boot->wfd},
                                   .grace_ms = process->grace_ms,
                                   .group = boot->group,
@@ -483,14 +502,16 @@ void copse__process_run(copse *rt, copse_main_cb main, void *arg) {
 void copse__process_deinit(copse *rt) {
   copse__process *process = rt->process;
   if (!process) return;
+  const bool just_exit = process->life == COPSE__LIFE_GONE && may_just_exit(process);
   copse__signals_deinit(process);
   copse__children_drop(rt);
+  copse__template_end(&process->template);
   copse__requests_drop(rt);
   copse_member_leave(&process->root_member, NULL);
   copse_member_leave(&process->actor_member, NULL);
   copse__registry_deinit(rt);
   if (process->link_lost) copse__adopt_end_all(&process->adopt); /* the watchdog bounds it */
-  copse__watchdog_stop(process->watchdog);
+  if (!just_exit) copse__watchdog_stop(process->watchdog);
   copse__adopt_deinit(&process->adopt);
   copse__rundir_remove(&process->rundir);
   /* A root that is dying loses its links before its lock, or after: it is asked for more than once. */
@@ -502,6 +523,7 @@ void copse__process_deinit(copse *rt) {
   }
   if (process->link) copse__link_unref(process->link);
   copse_unpost(rt, &process->main_job);
+  copse_unpost(rt, &process->closed_job);
   copse_buf_deinit(&process->config);
   copse_buf_deinit(&process->value);
   free(process);

@@ -37,6 +37,7 @@ static copse_status parse_unix(const char *path, copse__address *a, const char *
   struct sockaddr_un *un = (struct sockaddr_un *)(void *)&a->sock;
   size_t size = strlen(path);
   if (!size) return bad(why, "unix: a path is missing");
+  if (path[0] != '/') return bad(why, "unix: the path is not absolute");
   if (size >= sizeof un->sun_path) return bad(why, "unix: the path is longer than 107 bytes");
   a->kind = COPSE__ADDRESS_UNIX;
   un->sun_family = AF_UNIX;

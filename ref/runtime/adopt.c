@@ -159,8 +159,22 @@ static bool visit(copse__adopt *adopt, pid_t pid, uint64_t now) {
   return true;
 }
 
+/* A template has failed: what it has cloned and that has not reported bears its mark. Never "still
+ * there". */
+static bool visit_marked(copse__adopt *adopt, pid_t pid, uint64_t now) {
+  environment env;
+  siginfo_t info;
+  (void)now;
+  if (!read_environment(pid, &env) || strcmp(env.mark, adopt->condemned) != 0) return false;
+  kill(pid, SIGKILL);
+  while (waitid(P_PID, (id_t)pid, &info, WEXITED) != 0 && errno == EINTR) continue;
+  return false;
+}
+
+typedef bool (*visitor)(copse__adopt *adopt, pid_t pid, uint64_t now);
+
 /* Visits the children in one "children" file: numbers with blanks between them. */
-static size_t visit_list(copse__adopt *adopt, int fd, uint64_t now) {
+static size_t visit_list(copse__adopt *adopt, visitor visit_one, int fd, uint64_t now) {
   char block[4096];
   size_t left = 0;
   long pid = 0;
@@ -170,7 +184,7 @@ static size_t visit_list(copse__adopt *adopt, int fd, uint64_t now) {
       if (isdigit((unsigned char)block[i])) {
         pid = pid * 10 + (block[i] - '0');
       } else {
-        if (pid) left += visit(adopt, (pid_t)pid, now);
+        if (pid) left += visit_one(adopt, (pid_t)pid, now);
         pid = 0;
       }
     }
@@ -180,7 +194,7 @@ static size_t visit_list(copse__adopt *adopt, int fd, uint64_t now) {
 
 /* Visits all children of this process, whichever of its threads they hang on; returns how many
  * orphans are left. */
-static size_t visit_all(copse__adopt *adopt) {
+static size_t visit_all(copse__adopt *adopt, visitor visit_one) {
   size_t left = 0;
   uint64_t now = copse_now(adopt->rt);
   DIR *tasks = opendir("/proc/self/task");
@@ -191,7 +205,7 @@ static size_t visit_all(copse__adopt *adopt) {
     snprintf(path, sizeof path, "%.32s/children", task->d_name);
     int fd = openat(dirfd(tasks), path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) continue;
-    left += visit_list(adopt, fd, now);
+    left += visit_list(adopt, visit_one, fd, now);
     close(fd);
   }
   closedir(tasks);
@@ -202,7 +216,7 @@ static size_t visit_all(copse__adopt *adopt) {
 
 static void on_timer(copse__timer *timer) {
   copse__adopt *adopt = copse__of(timer, copse__adopt, timer);
-  if (visit_all(adopt)) {
+  if (visit_all(adopt, visit)) {
     copse__timer_start(adopt->rt, timer, copse_now(adopt->rt) + adopt->wait_ms, on_timer);
     adopt->wait_ms = adopt->wait_ms * 2 < WAIT_MAX_MS ? adopt->wait_ms * 2 : WAIT_MAX_MS;
     return;
@@ -221,7 +235,12 @@ void copse__adopt_sweep(copse__adopt *adopt, uint32_t grace_ms) {
 
 void copse__adopt_end_all(copse__adopt *adopt) {
   adopt->ending = true;
-  while (visit_all(adopt)) continue;
+  while (visit_all(adopt, visit)) continue;
+}
+
+void copse__adopt_end_marked(copse__adopt *adopt, const char *mark) {
+  adopt->condemned = mark;
+  visit_all(adopt, visit_marked);
 }
 
 copse_status copse__adopt_init(copse *rt, copse__adopt *adopt) {
@@ -229,7 +248,9 @@ copse_status copse__adopt_init(copse *rt, copse__adopt *adopt) {
   memset(adopt, 0, sizeof *adopt);
   snprintf(adopt->born, sizeof adopt->born, "%s", born ? born : "");
   copse__hex(rt->self.id, adopt->mark);
-  if (setenv(COPSE__MARK, adopt->mark, 1) != 0) return COPSE_ENOMEM;
+  /* A parent that speaks this protocol in C has said so already. */
+  if (strcmp(adopt->born, adopt->mark) != 0 && setenv(COPSE__MARK, adopt->mark, 1) != 0)
+    return COPSE_ENOMEM;
   /* Where this cannot be had, orphans go to whoever reaps above us. */
   prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
   adopt->rt = rt;

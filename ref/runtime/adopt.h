@@ -25,7 +25,8 @@ typedef struct copse__adopt {
   uint32_t grace_ms;
   uint64_t wait_ms;
   bool sweeping;
-  bool ending; /* nobody is spared */
+  bool ending;           /* nobody is spared */
+  const char *condemned; /* the mark of those that are to go */
   copse__orphan *orphans;
   size_t orphan_count, orphan_room;
   /* Whether a process is a child that the runtime spawned itself. */
@@ -43,10 +44,12 @@ copse_status copse__adopt_init(copse *rt, copse__adopt *adopt);
  * killed at once. */
 void copse__adopt_sweep(copse__adopt *adopt, uint32_t grace_ms);
 
-/* Harmless on zeroed memory. */
 /* Kills and reaps every child of this process and what comes to it by their deaths, the program's own included. Blocks
  * until that is done; the last act of an actor whose parent is dead, after which nobody would look for them. */
 void copse__adopt_end_all(copse__adopt *adopt);
+/* Kills and reaps the children whose environment has this mark. Blocks until that is done. */
+void copse__adopt_end_marked(copse__adopt *adopt, const char *mark);
+/* Harmless on zeroed memory. */
 void copse__adopt_deinit(copse__adopt *adopt);
 
 #endif

@@ -34,29 +34,39 @@ __attribute__((format(printf, 3, 4))) static copse_status fail(copse_status stat
   return status;
 }
 
-/* Whether `text` up to `end` is "PGID:BOOT-ID:PID-NAMESPACE". */
-static bool is_group(const char *text, const char *end) {
-  static const char *const parts[] = {"0123456789", "0123456789abcdefABCDEF-", "0123456789"};
-  for (int i = 0; i < 3; i++) {
-    size_t size = strspn(text, parts[i]);
-    text += size;
-    if (!size || (i < 2 && *text++ != ':')) return false;
+/* The number at *text, which it moves behind it, or the largest there is; -1 where there is none. */
+static long long read_number(const char **text) {
+  long long number = -1;
+  for (; **text >= '0' && **text <= '9'; ++*text) {
+    int digit = **text - '0';
+    if (number > (INT64_MAX - digit) / 10) number = INT64_MAX;
+    else number = (number < 0 ? 0 : number * 10) + digit;
   }
-  return text == end;
+  return number;
 }
 
-/* The same; the group if all that is here. */
-static pid_t read_group(const char *text) {
-  char announced[40], boot_id[40];
-  unsigned long announced_namespace, pid_namespace;
-  long group;
-  if (sscanf(text, "%ld:%39[0-9a-fA-F-]:%lu", &group, announced, &announced_namespace) != 3 ||
-      group <= 1 || group > INT32_MAX)
-    return 0;
-  if (!copse__here(boot_id, &pid_namespace) || strcmp(boot_id, announced) != 0 ||
-      pid_namespace != announced_namespace)
-    return 0;
-  return (pid_t)group;
+static bool is_of_id(char c) {
+  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F') || c == '-';
+}
+
+/* Reads "PGID:BOOT-ID:PID-NAMESPACE" up to `end`; false if it is none. *group is the group if all
+ * that is here, else 0. By hand, because scanf costs the start of an actor more than all else here. */
+static bool read_group(const char *text, const char *end, pid_t *group) {
+  char boot_id[40];
+  unsigned long pid_namespace;
+  long long number = read_number(&text);
+  if (number < 0 || *text++ != ':') return false;
+  const char *announced = text;
+  while (is_of_id(*text)) text++;
+  size_t size = (size_t)(text - announced);
+  if (!size || *text++ != ':') return false;
+  long long announced_namespace = read_number(&text);
+  if (announced_namespace < 0 || text != end) return false;
+  bool here = number > 1 && number <= INT32_MAX && copse__here(boot_id, &pid_namespace) &&
+              strlen(boot_id) == size && memcmp(boot_id, announced, size) == 0 &&
+              pid_namespace == (unsigned long)announced_namespace;
+  *group = here ? (pid_t)number : 0;
+  return true;
 }
 
 static copse_status read_actor(copse__boot *boot, const char *text, char **why) {
@@ -68,10 +78,9 @@ static copse_status read_actor(copse__boot *boot, const char *text, char **why) 
   if (name_size < 1 || name_size > COPSE_NAME_MAX)
     return fail(COPSE_EADDRESS, why, COPSE__ENV_ACTOR ": the name must have 1 to %d bytes",
                 COPSE_NAME_MAX);
-  if (text[32] == '@' && !is_group(text + 33, blank))
+  if (text[32] == '@' && !read_group(text + 33, blank, &boot->group))
     return fail(COPSE_EADDRESS, why, COPSE__ENV_ACTOR ": no process group: \"%.100s\"", text + 32);
   memcpy(boot->name, blank + 1, name_size + 1);
-  if (text[32] == '@') boot->group = read_group(text + 33);
   return COPSE_OK;
 }
 

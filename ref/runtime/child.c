@@ -55,7 +55,12 @@ static bool move(copse_child *child, copse__child_state to) {
 }
 
 void copse__hex(const uint8_t id[16], char hex[33]) {
-  for (int i = 0; i < 16; i++) sprintf(hex + 2 * i, "%02x", id[i]);
+  static const char digits[] = "0123456789abcdef";
+  for (int i = 0; i < 16; i++) {
+    hex[2 * i] = digits[id[i] >> 4];
+    hex[2 * i + 1] = digits[id[i] & 15];
+  }
+  hex[32] = 0;
 }
 
 bool copse__unhex(const char *hex, uint8_t *bytes, size_t size) {
@@ -305,6 +310,7 @@ void copse__child_clear(copse__adopt *adopt) {
 }
 
 bool copse__child_is_spawned(copse__adopt *adopt, pid_t pid) {
+  if (adopt->rt->process->template.proc.pid == pid) return true;
   copse__list *head = &adopt->rt->process->children;
   for (copse__list *at = head->next; at != head; at = at->next) {
     const copse_child *child = copse__of(at, copse_child, all);
@@ -519,6 +525,7 @@ static copse_status make(copse *rt, const copse_spawn_options *options, copse_ch
     return COPSE_ENOMEM;
   }
   child->peer->child = child;
+  child->peer->grace_ms = child->rungs.grace_ms;
   copse__peer_hold(child->peer);
   *out = child;
   return COPSE_OK;

@@ -10,6 +10,7 @@
  * with running totals, so that an update that says nothing new is never sent.
  */
 #include "runtime/internal.h"
+#include "wire/value.h"
 
 #include <endian.h>
 #include <stdlib.h>
@@ -105,8 +106,10 @@ static void replenish(copse_context *ctx) {
       (bytes - ctx->granted.bytes) * 2 < ctx->window.bytes)
     return;
   ctx->granted = (copse_credit){items, bytes};
+  /* At once, not at the end of the turn: the peer may be waiting for it, and can send on while what
+   * came before is still worked on here. */
   if (copse_wire_credit(ctx->link->wire, ctx->id, ctx->granted) == COPSE_OK)
-    copse__link_dirty(ctx->link);
+    copse__link_flush(ctx->link);
 }
 
 void copse_consumed(copse_context *ctx, uint64_t items, uint64_t bytes) {
@@ -135,6 +138,18 @@ bool copse_next_item(copse_context *ctx, copse_bytes *value) {
     return false;
   copse_consumed(ctx, 1, value->size);
   return true;
+}
+
+/* No byte of its OPEN was written: it was cancelled here, or a BYE came before its turn. */
+static void withdrawn(copse_context *ctx) {
+  if (ctx->cancel_cause) {
+    copse__context_cancelled(ctx, &ctx->cancel_cause->cause, false, true);
+    return;
+  }
+  copse_error *error = copse_error_new(COPSE_CODE_CLOSING, "the link with %s is ending: not begun",
+                                       ctx->peer->ref.name);
+  copse__context_failed(ctx, error);
+  copse_error_unref(error);
 }
 
 void copse__context_event(copse__link *link, copse_event *event) {
@@ -178,9 +193,7 @@ void copse__context_event(copse__link *link, copse_event *event) {
     copse__context_cancelled(ctx, &event->cancelled.cause, event->cancelled.ran,
                              event->cancelled.asked);
     break;
-  case COPSE_EV_WITHDRAWN:
-    copse__context_cancelled(ctx, &ctx->cancel_cause->cause, false, true);
-    break;
+  case COPSE_EV_WITHDRAWN: withdrawn(ctx); break;
   default: /* the link's own, which do not come here */ break;
   }
 }
@@ -212,15 +225,18 @@ copse_status copse_send(copse_context *ctx, copse_bytes value) {
   return status;
 }
 
-copse_status copse_send_bin(copse_context *ctx, const void *data, size_t size) {
-  if (!ctx->link) return unlinked(ctx);
-  if (ctx->said) return COPSE_ESTATE;
-  if (size > UINT32_MAX) return COPSE_ETOOLARGE;
-  /* The head is stored as one word: it is loaded again at once, which a store of single bytes would
-   * hold up. */
-  unsigned order = size <= 0xFF ? 0 : size <= 0xFFFF ? 1 : 2, n = 1 + (1u << order);
-  uint64_t head = htobe64(((uint64_t)(0xC4 + order) << (8 * (n - 1)) | size) << (8 * (8 - n)));
-  copse_bytes parts[2] = {{(const uint8_t *)&head, n}, {data, size}};
+/* The head of a str or bin whose size takes one, two or four bytes. It is stored as one word: it is
+ * loaded again at once, which a store of single bytes would hold up. */
+static size_t sized_head(uint8_t first, size_t size, uint64_t *head) {
+  const unsigned order = size <= 0xFF ? 0 : size <= 0xFFFF ? 1 : 2, n = 1 + (1u << order);
+  *head = htobe64(((uint64_t)(first + order) << (8 * (n - 1)) | size) << (8 * (8 - n)));
+  return n;
+}
+
+/* An item that is known to be sound, of a head and its content. */
+static copse_status send_content(copse_context *ctx, const uint64_t *head, size_t n,
+                                 const void *data, size_t size) {
+  copse_bytes parts[2] = {{(const uint8_t *)head, n}, {data, size}};
   copse__link *link = ctx->link;
   bool lend = size >= LEND_MIN;
   copse_status status =
@@ -234,6 +250,27 @@ copse_status copse_send_bin(copse_context *ctx, const void *data, size_t size) {
       copse__link_abort(link, COPSE_CODE_NO_MEMORY, "out of memory");
   }
   return COPSE_OK;
+}
+
+copse_status copse_send_bin(copse_context *ctx, const void *data, size_t size) {
+  uint64_t head;
+  if (!ctx->link) return unlinked(ctx);
+  if (ctx->said) return COPSE_ESTATE;
+  if (size > UINT32_MAX) return COPSE_ETOOLARGE;
+  size_t n = sized_head(0xC4, size, &head);
+  return send_content(ctx, &head, n, data, size);
+}
+
+copse_status copse_send_str(copse_context *ctx, const char *text, size_t size) {
+  uint64_t head;
+  if (!ctx->link) return unlinked(ctx);
+  if (ctx->said) return COPSE_ESTATE;
+  if (size > UINT32_MAX) return COPSE_ETOOLARGE;
+  if (!copse__utf8((const uint8_t *)text, size)) return COPSE_EVALUE;
+  size_t n = 1;
+  if (size < 32) head = htobe64((uint64_t)(0xA0 | size) << 56);
+  else n = sized_head(0xD9, size, &head);
+  return send_content(ctx, &head, n, text, size);
 }
 
 copse_status copse_end(copse_context *ctx) {

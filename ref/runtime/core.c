@@ -151,6 +151,7 @@ void copse__core_close(copse *rt, void (*closed)(copse *rt)) {
     copse__link *link = copse__of(node, copse__link, all);
     copse__list_push(&rt->links, node);
     copse__link_bye(link, COPSE_CODE_NONE, NULL);
+    copse__link_hurry(link, COPSE__CLOSE_MS);
   }
   copse__links_check(rt);
 }

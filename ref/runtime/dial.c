@@ -5,6 +5,8 @@
  * A connection is a service of the scope that asked for it. Several scopes that ask for the same address or actor share one link;
  * with the last of them it says BYE. The scope ends when the link has: so when a scope has ended, nothing that it opened is
  * left, on either side.
+ *
+ * A reference may list several addresses. They are tried in their order, each until it brings the actor that was asked for.
  */
 #include "runtime/internal.h"
 
@@ -25,28 +27,32 @@ typedef struct dial {
   copse__grave grave;
   copse__poll poll;
   copse__timer timer;
-  copse_job job;     /* where the answer is known at once */
+  copse_job job;     /* the first step, in the turn */
   copse__list all;   /* in rt->dials */
   copse__list users; /* of the peer: see `opened` */
+  copse_ref *ref;    /* who is asked for; NULL: whoever is there */
+  unsigned next;     /* of its addresses, where there are several to try */
+  bool listed;       /* `address` is one of those */
   copse__address address;
   int fd;
   copse__link *link; /* while it greets */
-  copse_peer *peer;  /* referenced */
-  bool dialling;     /* `peer` is only who is expected; it is not counted as used */
+  copse_peer *peer;  /* whom it uses: referenced, and counted there */
   bool answered;
   bool over; /* its scope is done with it: it leaves with the link */
   int tries;
   copse__timer retry;
   copse_connect_cb done;
   void *arg;
-  copse_error *error; /* for the job */
+  copse_error *failed; /* what became of earlier addresses */
+  bool token_is_ours;  /* from the file, for TCP alone */
   size_t token_size;
   uint8_t token[];
 } dial;
 
 static void release(copse__grave *grave) {
   dial *d = copse__of(grave, dial, grave);
-  copse_error_unref(d->error);
+  copse_error_unref(d->failed);
+  free(d->ref);
   free(d);
 }
 
@@ -65,7 +71,7 @@ static void leave(dial *d) {
   copse__list_remove(&d->all);
   copse__list_remove(&d->users);
   if (d->peer) {
-    if (!d->dialling) d->peer->users--;
+    d->peer->users--;
     copse__peer_unref(d->peer);
     d->peer = NULL;
   }
@@ -73,7 +79,7 @@ static void leave(dial *d) {
   copse__bury(d->rt, &d->grave, release);
 }
 
-/* Takes the error. */
+/* For good. Takes the error. */
 static void fail(dial *d, copse_error *error) {
   stop_trying(d);
   if (!d->answered) {
@@ -86,6 +92,45 @@ static void fail(dial *d, copse_error *error) {
 
 static copse_error *unreachable(dial *d, const char *why) {
   return copse_error_new(COPSE_CODE_UNREACHABLE, "%s: %s", d->address.text, why);
+}
+
+/* The next listed address that can be dialled at all; else why there is none. */
+static copse_status next_address(dial *d) {
+  copse_status status = COPSE_EADDRESS;
+  while (d->listed && d->next < d->ref->address_count) {
+    status = copse__address_parse(d->ref->addresses[d->next++], &d->address, NULL);
+    if (status == COPSE_OK && d->address.kind == COPSE__ADDRESS_TCP && !d->address.loopback)
+      status = COPSE_EDENIED;
+    else if (status == COPSE_OK && d->address.kind != COPSE__ADDRESS_UNIX &&
+             d->address.kind != COPSE__ADDRESS_TCP)
+      status = COPSE_EADDRESS;
+    if (status == COPSE_OK) return status;
+  }
+  return status;
+}
+
+/* What is said at the end names all that was tried. */
+static copse_error *also(copse_error *before, copse_error *error) {
+  const copse_error_info *a = copse_error_get(before), *b = copse_error_get(error);
+  copse_error *both = copse_error_new(b->known, "%s; %s", a->message, b->message);
+  copse_error_unref(before);
+  copse_error_unref(error);
+  return both;
+}
+
+static void start(dial *d);
+
+/* This address has brought nothing: the next, if there is one. Takes the error. */
+static void fall_through(dial *d, copse_error *error) {
+  stop_trying(d);
+  if (d->failed) error = also(d->failed, error);
+  d->failed = NULL;
+  if (next_address(d) == COPSE_OK) {
+    d->failed = error;
+    start(d);
+  } else {
+    fail(d, error);
+  }
 }
 
 static void succeed(dial *d) {
@@ -101,7 +146,6 @@ static void opened(copse__link *link) {
   d->link = NULL;
   copse__timer_stop(d->rt, &d->timer);
   d->peer = copse__peer_ref(link->peer);
-  d->dialling = false;
   d->peer->users++;
   if (!d->peer->address)
     d->peer->address = strdup(d->address.text); /* without it, it is just not shared */
@@ -121,7 +165,8 @@ static void lost(copse__link *link, copse_error *error, bool graceful) {
       if (link->code == told[i]) code = told[i];
     link->owner = NULL;
     d->link = NULL;
-    fail(d, copse_error_new(code, "%s: %s", d->address.text, copse_error_get(error)->message));
+    fall_through(d,
+                 copse_error_new(code, "%s: %s", d->address.text, copse_error_get(error)->message));
     return;
   }
   if (!link->peer) return;
@@ -146,7 +191,7 @@ static void on_deadline(copse__timer *timer) {
     link->owner = NULL;
     copse__link_bye(link, COPSE_CODE_TIMEOUT, "no HELLO in time");
   }
-  fail(d, unreachable(d, "no answer in time"));
+  fall_through(d, unreachable(d, "no answer in time"));
 }
 
 static void connected(dial *d) {
@@ -156,11 +201,18 @@ static void connected(dial *d) {
   socklen_t size = sizeof peer;
   copse__poll_stop(&d->poll);
   if (local && (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) || peer.uid != geteuid())) {
-    fail(d, copse_error_new(COPSE_CODE_DENIED, "%s belongs to another user", d->address.text));
+    fall_through(d,
+                 copse_error_new(COPSE_CODE_DENIED, "%s belongs to another user", d->address.text));
     return;
   }
   if (!local) setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
+  copse_peer *expected = copse__peer_new(d->rt, d->ref);
+  if (!expected) {
+    fail(d, copse__error_no_memory());
+    return;
+  }
   d->fd = -1;
+  bool say_token = d->token_size && !(local && d->token_is_ours);
   /* The listener of a unix socket is of this user. Who answers on a TCP port has proven nothing: it may open nothing here. */
   copse__link_options options = {.rfd = fd,
                                  .wfd = fd,
@@ -168,14 +220,12 @@ static void connected(dial *d) {
                                  .from = local ? COPSE_FROM_LOCAL : 0,
                                  .heartbeat_ms = COPSE__HEARTBEAT_MS,
                                  .hello_ms = -1,
-                                 .token = {d->token, d->token_size},
-                                 .peer = d->peer,
+                                 .token = {d->token, say_token ? d->token_size : 0},
+                                 .peer = expected,
                                  .hooks = &dial_hooks,
                                  .owner = d};
   copse_status status = copse__link_new(d->rt, &options, &d->link);
-  /* It was there to say who is expected; the link has it now. */
-  copse__peer_unref(d->peer);
-  d->peer = NULL;
+  copse__peer_unref(expected); /* the link has it now */
   if (status) fail(d, copse_status_error(status, d->address.text));
 }
 
@@ -185,7 +235,7 @@ static void on_poll(copse__poll *poll, int events) {
   socklen_t size = sizeof error;
   (void)events;
   if (getsockopt(d->fd, SOL_SOCKET, SO_ERROR, &error, &size)) error = errno;
-  if (error) fail(d, unreachable(d, strerror(error)));
+  if (error) fall_through(d, unreachable(d, strerror(error)));
   else connected(d);
 }
 
@@ -205,26 +255,29 @@ static void attempt(dial *d) {
     d->tries++;
     copse__timer_start(rt, &d->retry, copse__after(rt, 50), again);
   } else {
-    fail(d, unreachable(d, strerror(errno)));
+    fall_through(d, unreachable(d, strerror(errno)));
   }
 }
 
 static void again(copse__timer *timer) { attempt(copse__of(timer, dial, retry)); }
 
+static void start(dial *d) {
+  d->tries = 0;
+  d->fd = socket(d->address.sock.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (d->fd < 0) { /* no other address would have more luck */
+    fail(d, unreachable(d, strerror(errno)));
+    return;
+  }
+  copse__timer_start(d->rt, &d->timer, copse__after(d->rt, COPSE__HELLO_MS), on_deadline);
+  attempt(d);
+}
+
 /* In the turn: what is decided at once must not call back from within copse_connect. */
 static void on_start(copse_job *job) {
   dial *d = copse__of(job, dial, job);
-  if (d->error) {
-    copse_error *error = d->error;
-    d->error = NULL;
-    fail(d, error);
-  } else if (d->peer && !d->dialling) {
-    if (copse_peer_alive(d->peer)) succeed(d);
-    else fail(d, unreachable(d, "the link was lost"));
-  } else {
-    copse__timer_start(d->rt, &d->timer, copse__after(d->rt, COPSE__HELLO_MS), on_deadline);
-    attempt(d);
-  }
+  if (!d->peer) start(d);
+  else if (copse_peer_alive(d->peer)) succeed(d);
+  else fail(d, unreachable(d, "the link was lost"));
 }
 
 /* ----------------------------------------------------------------------------------------- the service */
@@ -233,7 +286,7 @@ static void on_start(copse_job *job) {
 static void on_over(copse_member *member, void *arg) {
   dial *d = arg;
   copse__link *link = d->link;
-  (void)member;
+  copse_scope *scope = copse_member_scope(member);
   if (!d->answered) {
     d->link = NULL;
     if (link) {
@@ -247,6 +300,8 @@ static void on_over(copse_member *member, void *arg) {
   if (d->peer && d->peer->users == 1 && d->peer->link && !d->peer->parent && !d->peer->child) {
     d->over = true;
     copse__link_bye(d->peer->link, COPSE_CODE_NONE, NULL); /* leaves when it is over */
+    if (copse_scope_is_cancelled(scope))
+      copse__link_hurry(d->peer->link, copse__scope_grace_left(scope));
     return;
   }
   leave(d);
@@ -271,64 +326,56 @@ static size_t read_token(copse *rt, uint8_t *token, size_t max) {
   return size;
 }
 
+/* Where to, and with which token; nothing is begun. */
+static copse_status prepare(dial *d, const char *address, copse_bytes token) {
+  if (!address) {
+    d->listed = true;
+    copse_status status = next_address(d);
+    if (status) return status;
+  } else if (d->address.kind != COPSE__ADDRESS_UNIX && d->address.kind != COPSE__ADDRESS_TCP) {
+    return COPSE_EADDRESS;
+  } else if (d->address.kind == COPSE__ADDRESS_TCP && !d->address.loopback) {
+    return COPSE_EDENIED;
+  }
+  d->token_is_ours = !token.data;
+  d->token_size = token.data ? token.size : read_token(d->rt, d->token, TOKEN_MAX);
+  if (token.data && token.size) memcpy(d->token, token.data, token.size);
+  return COPSE_OK;
+}
+
 copse_status copse_connect(copse *rt, copse_scope *scope, const char *address, const copse_ref *ref,
                            copse_bytes token, copse_connect_cb done, void *arg) {
-  copse__address parsed;
-  copse_status status = COPSE_EADDRESS;
-  uint8_t from_file[TOKEN_MAX];
+  static const copse_member_cbs cbs = {on_over, on_over};
   if (!scope || !done || (!address && !ref) || token.size > TOKEN_MAX) return COPSE_EINVAL;
   if (scope->cancelled || scope->ended) return COPSE_ECANCELLED;
-  copse_peer *known = ref ? copse__peer_find(rt, ref->id) : NULL;
-  memset(&parsed, 0, sizeof parsed);
-  if (address) {
-    status = copse__address_parse(address, &parsed, NULL);
-    if (status) return status;
-    if (!known && !ref) known = find_address(rt, address);
-  } else if (!known) {
-    /* The first of its addresses that could be dialled at all. */
-    for (unsigned i = 0; status && i < ref->address_count; i++) {
-      status = copse__address_parse(ref->addresses[i], &parsed, NULL);
-      if (!status && parsed.kind == COPSE__ADDRESS_TCP && !parsed.loopback) status = COPSE_EDENIED;
-    }
-    if (status) return status;
-  }
-  if (!known) {
-    if (parsed.kind != COPSE__ADDRESS_UNIX && parsed.kind != COPSE__ADDRESS_TCP)
-      return COPSE_EADDRESS;
-    if (parsed.kind == COPSE__ADDRESS_TCP && !parsed.loopback) return COPSE_EDENIED;
-    if (!token.data && parsed.kind == COPSE__ADDRESS_TCP)
-      token = (copse_bytes){from_file, read_token(rt, from_file, sizeof from_file)};
-  }
-  dial *d = calloc(1, sizeof *d + token.size);
+  dial *d = calloc(1, sizeof *d + (token.data ? token.size : TOKEN_MAX));
   if (!d) return COPSE_ENOMEM;
+  copse_status status = COPSE_OK;
   d->rt = rt;
   d->fd = -1;
-  d->address = parsed;
   d->done = done;
   d->arg = arg;
-  d->token_size = token.size;
-  if (token.size) memcpy(d->token, token.data, token.size);
-  copse__list_init(&d->users);
-  copse__list_push(&rt->dials, &d->all);
   d->job.cb = on_start;
+  copse__list_init(&d->all);
+  copse__list_init(&d->users);
+  if (ref && !(d->ref = malloc(sizeof *d->ref))) status = COPSE_ENOMEM;
+  else if (ref) *d->ref = *ref;
+  copse_peer *known = ref ? copse__peer_find(rt, ref->id) : NULL;
+  if (address && status == COPSE_OK) {
+    status = copse__address_parse(address, &d->address, NULL);
+    if (status == COPSE_OK && !ref) known = find_address(rt, address);
+  }
+  if (status == COPSE_OK && !known) status = prepare(d, address, token);
+  if (status != COPSE_OK) {
+    release(&d->grave);
+    return status;
+  }
   if (known) {
     d->peer = copse__peer_ref(known);
     d->peer->users++;
     copse__list_push(&known->services, &d->users);
-  } else {
-    d->dialling = true;
-    d->fd = socket(parsed.sock.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (d->fd < 0) d->error = unreachable(d, strerror(errno));
-    d->peer = copse__peer_new(rt, ref);
-    if (!d->peer) {
-      if (d->fd >= 0) close(d->fd);
-      copse_error_unref(d->error);
-      copse__list_remove(&d->all);
-      free(d);
-      return COPSE_ENOMEM;
-    }
   }
-  static const copse_member_cbs cbs = {on_over, on_over};
+  copse__list_push(&rt->dials, &d->all);
   copse__member_join(scope, &d->member, &cbs, NULL, d);
   copse_post(rt, &d->job);
   return COPSE_OK;

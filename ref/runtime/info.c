@@ -3,7 +3,8 @@
  * info.c: copse.info, the tree as it is now.
  *
  * Each actor answers for itself and passes the question on to its children, so that the answer of
- * the root is the whole tree. To look must never change what is looked at: a child that does not
+ * the root is the whole tree: a flat list in which everybody names the actor above, since the
+ * depth of a value is bounded and that of a tree is not. To look must never change what is looked at: a child that does not
  * answer in time (stopped, in a long C call) is listed as such, and nothing else happens to it. In
  * particular the question is not cancelled, since a cancellation that is not answered either ends
  * with a dead child. It stays open until the child comes round, and is not asked twice.
@@ -15,7 +16,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#define WAIT_MS 1000        /* for the answers of children; theirs for their own is shorter */
+/* For the answers of children. Each level waits a little less than the one above, so that it is the
+ * parent of a silent actor that tells of it; little, so that a tall tree has time as well. */
+#define WAIT_MS 1500
+#define WAIT_BELOW(wait) ((wait)-1 - (wait) / 16)
 #define WAIT_KEY "ref.wait" /* tells them: our own addition, which others ignore */
 #define VALUE_MAX (64u << 20)
 
@@ -23,8 +27,9 @@
 typedef struct child_report {
   copse_ref ref;
   pid_t pid;
-  bool failed;     /* it has answered, with an error */
-  copse_buf value; /* its own answer */
+  bool failed;       /* it has answered, with an error */
+  uint32_t entries;  /* of its own answer, */
+  copse_buf encoded; /* one after the other */
 } child_report;
 
 typedef struct copse__info {
@@ -38,7 +43,7 @@ typedef struct copse__info {
 
 static void unref(copse__info *info) {
   if (--info->refs) return;
-  for (size_t i = 0; i < info->count; i++) copse_buf_deinit(&info->reports[i].value);
+  for (size_t i = 0; i < info->count; i++) copse_buf_deinit(&info->reports[i].encoded);
   free(info->reports);
   free(info);
 }
@@ -72,11 +77,16 @@ static const char *own_state(const copse__process *process) {
   return names[process->life];
 }
 
-static void pack_head(copse_buf *out, size_t keys, const copse_ref *ref, pid_t pid,
-                      const char *state) {
-  copse_pack_map(out, keys);
+/* `parent` NULL: there is none. The addresses of an actor stand in its own entry. */
+static void pack_head(copse_buf *out, size_t keys, const copse_ref *ref, const copse_ref *parent,
+                      pid_t pid, const char *state) {
+  copse_pack_map(out, keys + (parent ? 4 : 3));
   copse_pack_cstr(out, "ref");
   copse_pack_ref(out, ref, true);
+  if (parent) {
+    copse_pack_cstr(out, "parent");
+    copse_pack_ref(out, parent, false);
+  }
   copse_pack_cstr(out, "pid");
   copse_pack_int(out, pid);
   copse_pack_cstr(out, "state");
@@ -103,18 +113,21 @@ static void answer(copse__info *info) {
   copse_buf out;
   info->ctx = NULL;
   copse__timer_stop(rt, &info->timer);
+  size_t entries = 1; /* a child has one in any case */
+  for (size_t i = 0; i < info->count; i++)
+    entries += info->reports[i].entries ? info->reports[i].entries : 1;
   copse_buf_init(&out, VALUE_MAX, NULL);
-  pack_head(&out, 6, &rt->self, getpid(), own_state(rt->process));
+  copse_pack_array(&out, entries);
+  pack_head(&out, 2, &rt->self, rt->parent ? &rt->parent->ref : NULL, getpid(),
+            own_state(rt->process));
   copse_pack_cstr(&out, "contexts");
   copse_pack_int(&out, open_contexts(rt));
   copse_pack_cstr(&out, "rss");
   copse_pack_int(&out, resident_bytes());
-  copse_pack_cstr(&out, "children");
-  copse_pack_array(&out, info->count);
   for (size_t i = 0; i < info->count; i++) {
     const child_report *report = &info->reports[i];
-    if (report->value.size) copse_pack_value(&out, copse_buf_bytes(&report->value));
-    else pack_head(&out, 3, &report->ref, report->pid, state_of(rt, report));
+    if (report->entries) copse_pack_value(&out, copse_buf_bytes(&report->encoded));
+    else pack_head(&out, 0, &report->ref, &rt->self, report->pid, state_of(rt, report));
   }
   copse_status status = copse_buf_status(&out);
   if (status == COPSE_OK) copse_return(ctx, copse_buf_bytes(&out));
@@ -132,6 +145,18 @@ static child_report *report_of(copse__info *info, const copse_ref *ref) {
   return NULL;
 }
 
+/* Whether it is an answer that can be passed on. */
+static bool take_entries(child_report *report, copse_bytes answer) {
+  copse_reader reader;
+  copse_token array;
+  copse_reader_init(&reader, answer);
+  if (copse_read(&reader, &array) != COPSE_OK || array.type != COPSE_ARRAY) return false;
+  copse_buf_append(&report->encoded, reader.at, (size_t)(reader.end - reader.at));
+  if (copse_buf_status(&report->encoded) != COPSE_OK) return false;
+  report->entries = array.count;
+  return array.count > 0;
+}
+
 static bool on_child_done(copse_context *ctx, const copse_outcome *outcome, void *arg) {
   copse_child *child = arg;
   copse__info *info = child->info_for;
@@ -140,9 +165,8 @@ static bool on_child_done(copse_context *ctx, const copse_outcome *outcome, void
   child->info_for = NULL;
   if (info->ctx) {
     child_report *report = report_of(info, &child->peer->ref);
-    if (report && outcome->kind == COPSE_RETURNED && copse_value_type(outcome->value) == COPSE_MAP)
-      copse_buf_append(&report->value, outcome->value.data, outcome->value.size);
-    else if (report) report->failed = true;
+    if (report)
+      report->failed = outcome->kind != COPSE_RETURNED || !take_entries(report, outcome->value);
     if (--info->waiting == 0) answer(info);
   }
   unref(info);
@@ -153,7 +177,7 @@ static void ask(copse__info *info, copse_child *child, child_report *report, cop
   copse_open_options options = COPSE_OPEN_OPTIONS;
   report->ref = child->peer->ref;
   report->pid = copse_child_pid(child);
-  copse_buf_init(&report->value, VALUE_MAX, NULL);
+  copse_buf_init(&report->encoded, VALUE_MAX, NULL);
   if (child->state != COPSE__CHILD_READY) return;
   if (child->info) return; /* it owes an answer from before */
   options.target = "copse.info";
@@ -208,7 +232,7 @@ static void on_info(copse_context *ctx, copse_bytes args, void *arg) {
   copse_buf_init(&out, 256, NULL);
   copse_pack_map(&out, 1);
   copse_pack_cstr(&out, WAIT_KEY);
-  copse_pack_int(&out, wait * 3 / 4);
+  copse_pack_int(&out, wait > 1 ? WAIT_BELOW(wait) : 0);
   for (copse__list *at = head->next; at != head; at = at->next)
     ask(info, copse__of(at, copse_child, all), &info->reports[info->count++],
         copse_buf_bytes(&out));

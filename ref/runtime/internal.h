@@ -42,7 +42,9 @@ typedef struct copse__listener copse__listener;
 
 #define COPSE__NEVER UINT64_MAX /* a time that does not come */
 #define COPSE__HELLO_MS 10000u
-#define COPSE__CLOSE_MS 1000u
+#define COPSE__BYE_MS 10000u /* for the answer to a BYE `none` */
+#define COPSE__CLOSE_MS                                                                            \
+  1000u /* ... where nobody has that time, and from BYE to the end of the input */
 #define COPSE__FRAME                                                                               \
   (65536u + 64u) /* `frame` that we announce: 64 KiB fit in one with their head */
 #define COPSE__GRACE_MS 3000u
@@ -305,6 +307,8 @@ void copse__link_dirty(copse__link *link);
 void copse__link_flush(copse__link *link);
 /* BYE: graceful with COPSE_CODE_NONE, else at once. */
 void copse__link_bye(copse__link *link, copse_code code, const char *message);
+/* Whoever said BYE has no more time than this left for the answer, from now. */
+void copse__link_hurry(copse__link *link, int64_t ms);
 /* Runs the job when all is written, or the link is closed. */
 void copse__link_when_flushed(copse__link *link, copse_job *job);
 /* No more of it: descriptors are closed without a word (a child that is dead, a watchdog that has fired). `lost` is told in the turn. */
@@ -317,6 +321,8 @@ void copse__link_fail_all(copse__link *link, copse_error *error);
 void copse__link_run(copse__link *link);
 /* In copse_pump: reads; events are kept for the turn. */
 void copse__link_pump(copse__link *link);
+/* greeting.c: the peer's HELLO has come. */
+void copse__link_hello(copse__link *link, const copse_event *event);
 /* defer.c: keeps an event (false: no memory); tells at most `max`, and says how many; forgets them. */
 bool copse__deferred_keep(copse__link *link, const copse_event *event);
 int copse__deferred_tell(copse__link *link, int max,
@@ -337,9 +343,10 @@ struct copse_peer {
   copse__link *link; /* NULL: none (yet, any more) */
   copse_child *child;
   copse_peer_state state;
-  copse__list held;     /* contexts that wait */
-  char *address;        /* where it was dialled, to share links */
-  unsigned users;       /* services that keep a dialled link */
+  uint32_t grace_ms; /* what a cancelled context on it may take at most; 0: no bound of its own */
+  copse__list held;  /* contexts that wait */
+  char *address;     /* where it was dialled, to share links */
+  unsigned users;    /* services that keep a dialled link */
   copse__list services; /* they themselves (dial.c) */
   unsigned refs;
   copse__grave grave;
@@ -512,6 +519,7 @@ struct copse {
   /* loop.c */
   uv_loop_t *loop;
   uv_loop_t own_loop;
+  bool exits; /* see copse_config */
   bool loop_is_own, in_turn, in_pump, idling, stopped, running;
   uv_prepare_t prepare;
   uv_check_t check;

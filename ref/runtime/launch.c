@@ -41,9 +41,10 @@ typedef struct environment {
   char *pid_at; /* inside `actor`: where the process group's number belongs */
 } environment;
 
+/* Compares names, each of which ends with its '='. */
 static bool same_variable(const char *a, const char *b) {
-  size_t n = strcspn(a, "=");
-  return strncmp(a, b, n) == 0 && b[n] == '=';
+  while (*a == *b && *a && *a != '=') a++, b++;
+  return *a == '=' && *b == '=';
 }
 
 static bool is_listed(const char *variable, const char *const *list) {
@@ -167,7 +168,7 @@ static copse_status make_link(copse_child *child, int fd, const copse__link_hook
 
 /* --- the two together ------------------------------------------------------------------------- */
 
-static copse_status spawn(copse_child *child, const copse_spawn_options *options,
+static copse_status spawn(copse_child *child, const copse_spawn_options *options, link_kind kind,
                           const environment *env, const int fds[COPSE__SPAWN_FDS],
                           copse__spawned *spawned) {
   copse__spawn_args args = {.argv = options->argv,
@@ -177,7 +178,11 @@ static copse_status spawn(copse_child *child, const copse_spawn_options *options
                             .pid_at = env->pid_at,
                             .pid_width = PID_WIDTH};
   copse__spawn_error error;
-  copse_status status = copse__spawn(&args, spawned, &error);
+  copse_status status = COPSE_EAGAIN;
+  if (options->template_argv && kind == LINK_FD)
+    status = copse__template_spawn(child->rt, &child->rt->process->template, options->template_argv,
+                                   &args, env->mark + sizeof COPSE__MARK, spawned);
+  if (status == COPSE_EAGAIN) status = copse__spawn(&args, spawned, &error);
   if (status == COPSE_ESYSTEM) {
     errno = error.error;
     return failed(child, copse__spawn_step_text(error.step));
@@ -218,7 +223,7 @@ copse_status copse__child_launch(copse_child *child, const copse_spawn_options *
     int fds[COPSE__SPAWN_FDS] = {COPSE__FD_NULL, stdout_fd, errors, COPSE__FD_CLOSED};
     if (kind == LINK_FD) fds[3] = ends[1];
     if (kind == LINK_STDIO) fds[0] = fds[1] = ends[1];
-    status = spawn(child, options, &env, fds, &spawned);
+    status = spawn(child, options, kind, &env, fds, &spawned);
   }
   free(env.list);
   if (ends[1] >= 0) close(ends[1]);
@@ -234,7 +239,7 @@ copse_status copse__child_launch(copse_child *child, const copse_spawn_options *
   if (status != COPSE_OK) {
     siginfo_t info;
     kill(-spawned.pid, SIGKILL);
-    waitid(P_PID, (id_t)spawned.pid, &info, WEXITED);
+    while (waitid(P_PID, (id_t)spawned.pid, &info, WEXITED) != 0 && errno == EINTR) continue;
     if (ends[0] >= 0) close(ends[0]);
     copse__tail_close(&child->tail);
     return status;

@@ -14,7 +14,6 @@
 #include "runtime/internal.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,7 +30,7 @@
 #define CHUNK(size) (size)
 #endif
 
-static void end(copse__link *link, copse_code code, const char *why, bool graceful);
+static void end(copse__link *link, copse_code code, const char *text, bool graceful);
 static void finish_output(copse__link *link);
 
 /* ------------------------------------------------------------------------------------------- memory */
@@ -211,105 +210,16 @@ static void on_bound(copse__timer *timer) {
     close_now(link);
     return;
   }
-  /* We said BYE. While contexts are open the peer may take its time, afterwards it may not. */
-  copse_wire_info info;
-  copse_wire_get_info(link->wire, &info);
-  if (!link->why && (info.opened || info.serving) && !link->rt->closing)
-    copse__timer_start(link->rt, &link->timer, copse__after(link->rt, COPSE__CLOSE_MS), on_bound);
-  else copse__link_abort(link, COPSE_CODE_TIMEOUT, "no BYE in time");
-}
-
-static void opened(copse__link *link);
-
-static void hello(copse__link *link, const copse_event *event) {
-  copse_code code = COPSE_CODE_INTERNAL;
-  const char *why = "refused";
-  copse_peer *peer = link->peer;
-  link->peer_heartbeat_ms = event->hello.heartbeat_ms;
-  if (peer && peer->known &&
-      memcmp(peer->ref.id, event->hello.actor.id, sizeof peer->ref.id) != 0) {
-    copse__link_bye(link, COPSE_CODE_WRONG_ACTOR, "another actor was expected here");
-    return;
-  }
-  if (link->hooks && link->hooks->hello && !link->hooks->hello(link, event, &code, &why)) {
-    copse__link_bye(link, code, why);
-    return;
-  }
-  if (link->state != COPSE__LINK_HELLO) return; /* the hook thought better of it */
-  peer = link->peer;
-  if (!peer) {
-    peer = copse__peer_new(link->rt, &event->hello.actor);
-    if (!peer) {
-      copse__link_bye(link, COPSE_CODE_NO_MEMORY, "out of memory");
-      return;
-    }
-    copse__link_bind(link, peer);
-    copse__peer_unref(peer);
-  } else {
-    peer->ref = event->hello.actor;
-    peer->known = true;
-  }
-  if (!link->connector && copse_wire_accept(link->wire) != COPSE_OK) {
-    copse__link_abort(link, COPSE_CODE_NO_MEMORY, "out of memory");
-    return;
-  }
-  copse__link_dirty(link);
-  opened(link);
-}
-
-static void start_heart(copse__link *link);
-
-static void on_heart(copse__timer *timer) {
-  copse__link *link = copse__of(timer, copse__link, heart);
-  copse *rt = link->rt;
-  uint64_t now = copse_now(rt);
-  if (link->state != COPSE__LINK_OPEN) return;
-  /* Our promise: twice per interval we look whether something was said since the last time. */
-  if (link->heartbeat_ms && link->ticked_out == link->last_out &&
-      copse_wire_pong(link->wire) == COPSE_OK)
-    copse__link_flush(link);
-  link->ticked_out = link->last_out;
-  /* The peer's. Input that waits in the descriptor counts: it may be us who slept. */
-  if (link->peer_heartbeat_ms && now - link->last_in >= 3ull * link->peer_heartbeat_ms &&
-      !link->quiet) {
-    struct pollfd waiting = {.fd = link->rfd, .events = POLLIN};
-    if (!link->readable && poll(&waiting, 1, 0) == 0) {
-      copse_peer_state state = COPSE_PEER_UNRESPONSIVE;
-      if (link->hooks && link->hooks->silent) state = link->hooks->silent(link);
-      link->quiet = true;
-      if (link->peer) link->peer->state = state;
-      copse_log(rt, COPSE_LOG_WARN, "%s is %s: nothing heard for %llu ms",
-                link->peer ? link->peer->ref.name : "a peer",
-                state == COPSE_PEER_SUSPENDED ? "suspended" : "unresponsive",
-                (unsigned long long)(now - link->last_in));
-    }
-  }
-  start_heart(link);
-}
-
-static void start_heart(copse__link *link) {
-  uint32_t every = link->peer_heartbeat_ms;
-  if (link->heartbeat_ms && (!every || link->heartbeat_ms / 2 < every))
-    every = link->heartbeat_ms / 2;
-  if (every) copse__timer_start(link->rt, &link->heart, copse__after(link->rt, every), on_heart);
-}
-
-static void opened(copse__link *link) {
-  copse *rt = link->rt;
-  link->state = COPSE__LINK_OPEN;
-  link->last_in = copse_now(rt);
-  copse__timer_stop(rt, &link->timer);
-  link->heart.pump = true; /* a promise of the runtime, whatever user code is doing */
-  start_heart(link);
-  copse_log(rt, COPSE_LOG_DEBUG, "link with %s is open", link->peer->ref.name);
-  if (link->hooks && link->hooks->opened) link->hooks->opened(link);
+  /* We said BYE. Once it is answered, what is open may take its time: the engine ends the link. */
+  if (link->why || link->rt->closing) copse__link_abort(link, COPSE_CODE_TIMEOUT, "no BYE in time");
+  else if (!link->peer_bye) copse__link_bye(link, COPSE_CODE_TIMEOUT, "no BYE in time");
 }
 
 /* Events of the link itself. */
 static void link_event(copse__link *link, copse_event *event) {
   char text[320];
   switch ((int)event->type) {
-  case COPSE_EV_HELLO: hello(link, event); break;
+  case COPSE_EV_HELLO: copse__link_hello(link, event); break;
   case COPSE_EV_PONG: copse__peer_pong(link, event->value); break;
   case COPSE_EV_BYE:
     copse_log(link->rt, COPSE_LOG_DEBUG, "%s says BYE %.*s %.*s",
@@ -352,20 +262,22 @@ static void tell(copse__link *link, copse_event *event) {
 }
 
 /* The deadline of an OPEN that came in pieces runs from the first of them. */
-static copse_event_type next_event(copse__link *link, copse_event *event) {
+static void note_opening(copse__link *link) {
   copse_wire_info info;
+  copse_wire_get_info(link->wire, &info);
+  if (info.opening == link->opening) return;
+  link->opening = info.opening;
+  link->opening_at = copse_now(link->rt);
+}
+
+static copse_event_type next_event(copse__link *link, copse_event *event) {
   copse_event_type type = copse_wire_next(link->wire, event);
   if (type == COPSE_EV_OPEN && link->opening == event->context && event->open.deadline_ms > 0) {
     int64_t waited = (int64_t)(copse_now(link->rt) - link->opening_at);
     event->open.deadline_ms =
         waited < event->open.deadline_ms ? event->open.deadline_ms - waited : 0;
   }
-  if (type != COPSE_EV_NONE) return type;
-  copse_wire_get_info(link->wire, &info);
-  if (info.opening != link->opening) {
-    link->opening = info.opening;
-    link->opening_at = copse_now(link->rt);
-  }
+  if (type == COPSE_EV_NONE) note_opening(link);
   return type;
 }
 
@@ -375,7 +287,7 @@ static bool pull(copse__link *link) {
   int left = EVENT_BUDGET;
   for (;;) {
     /* The user code that was told may have pumped: what it took in came before what the engine has. */
-    left -= copse__deferred_tell(link, left, tell);
+    if (!copse__list_empty(&link->deferred)) left -= copse__deferred_tell(link, left, tell);
     if (left <= 0) return false;
     if (link->state > COPSE__LINK_OPEN || next_event(link, event) == COPSE_EV_NONE) return true;
     left--;
@@ -463,6 +375,20 @@ void copse__link_run(copse__link *link) {
   copse__link_unref(link);
 }
 
+/* The peer is gone: what is served for it is cancelled at once, though nobody is told before the
+ * turn. */
+static void cancel_served(copse__link *link) {
+  if (!link->peer) return;
+  copse__cause *cause =
+      copse__cause_new(COPSE_ORIGIN_LINK_LOST, &link->peer->ref, "the link is lost");
+  uint64_t grace_end = copse__after(link->rt, (int64_t)link->rt->rungs.grace_ms);
+  for (copse__list *node = link->contexts.next; node != &link->contexts; node = node->next) {
+    copse_context *ctx = copse__of(node, copse_context, all);
+    if (!ctx->opener && !ctx->over) copse__scope_cancel_shared(ctx->scope, cause, grace_end);
+  }
+  copse__cause_unref(cause);
+}
+
 void copse__link_pump(copse__link *link) {
   copse_event event;
   size_t budget = READ_BUDGET;
@@ -478,8 +404,10 @@ void copse__link_pump(copse__link *link) {
         copse__link_abort(link, COPSE_CODE_NO_MEMORY, "out of memory");
         break;
       }
-      if (event.type == COPSE_EV_VIOLATION || event.type == COPSE_EV_CLOSED)
+      if (event.type == COPSE_EV_VIOLATION || event.type == COPSE_EV_CLOSED) {
         link->pumped_out = true;
+        cancel_served(link);
+      }
       activate(link);
     }
     if (!link->readable || !budget || link->pumped_out || link->state > COPSE__LINK_OPEN) break;
@@ -577,10 +505,18 @@ void copse__link_bye(copse__link *link, copse_code code, const char *message) {
     link->code = code;
     why(link, message);
   }
-  if (link->state == COPSE__LINK_OPEN || code != COPSE_CODE_NONE)
-    copse__timer_start(link->rt, &link->timer, copse__after(link->rt, COPSE__CLOSE_MS), on_bound);
+  copse__timer_start(
+      link->rt, &link->timer,
+      copse__after(link->rt, code == COPSE_CODE_NONE ? COPSE__BYE_MS : COPSE__CLOSE_MS), on_bound);
   copse__link_dirty(link);
   activate(link);
+}
+
+void copse__link_hurry(copse__link *link, int64_t ms) {
+  uint64_t due = copse__after(link->rt, ms > COPSE__CLOSE_MS ? ms : COPSE__CLOSE_MS);
+  if (link->state != COPSE__LINK_OPEN || !link->bye_said || link->why) return;
+  if (!link->timer.active || due < link->timer.due)
+    copse__timer_start(link->rt, &link->timer, due, on_bound);
 }
 
 void copse__link_fail_all(copse__link *link, copse_error *error) {

@@ -32,6 +32,7 @@ struct copse__listener {
   copse__timer pause;
   copse__address address;
   int fd;
+  bool starved; /* there were no descriptors for the last one who came */
   size_t token_size;
   uint8_t *token;
   copse__grave grave;
@@ -131,15 +132,18 @@ static void on_poll(copse__poll *poll, int events) {
   for (int i = 0; i < ACCEPT_MAX; i++) {
     int fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (fd < 0) {
-      if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
+      int error = errno;
+      if (error == ECONNABORTED || error == EINTR) continue;
+      if (error != EMFILE && error != ENFILE && error != ENOMEM && error != ENOBUFS) return;
+      if (!listener->starved) /* said once, not ten times a second */
         copse_log(rt, COPSE_LOG_WARN, "%s: cannot accept: %s", listener->address.text,
-                  strerror(errno));
-        copse__poll_events(&listener->poll, 0);
-        copse__timer_start(rt, &listener->pause, copse__after(rt, PAUSE_MS), on_pause_over);
-      }
-      if (errno == ECONNABORTED || errno == EINTR) continue;
+                  strerror(error));
+      listener->starved = true;
+      copse__poll_events(&listener->poll, 0);
+      copse__timer_start(rt, &listener->pause, copse__after(rt, PAUSE_MS), on_pause_over);
       return;
     }
+    listener->starved = false;
     bool local = listener->address.kind == COPSE__ADDRESS_UNIX;
     if (rt->closing || (local && !same_user(rt, fd))) {
       close(fd);

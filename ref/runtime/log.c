@@ -63,8 +63,11 @@ void copse_log(copse *rt, copse_log_level level, const char *format, ...) {
   size += n < 0 ? 0 : (size_t)n;
   if (size >= sizeof line) size = sizeof line - 1;
   /* What a peer wrote must not fake lines or steer terminals. */
-  for (size_t i = start; i < size; i++)
+  for (size_t i = start; i < size; i++) {
     if ((uint8_t)line[i] < 0x20 || line[i] == 0x7F) line[i] = ' ';
+    if ((uint8_t)line[i] == 0xC2 && i + 1 < size && (uint8_t)line[i + 1] < 0xA0)
+      line[i] = line[i + 1] = ' '; /* U+0080 to U+009F */
+  }
   line[size++] = '\n';
   ssize_t ignored = write(STDERR_FILENO, line, size);
   (void)ignored;

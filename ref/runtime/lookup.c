@@ -14,8 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define REFS_MAX 65536
-
 typedef enum request_kind { REGISTER, FIND, WAIT, WATCH } request_kind;
 
 typedef struct request {
@@ -27,13 +25,13 @@ typedef struct request {
   copse_job job;
   size_t registrar; /* the one being tried */
   bool told;        /* REGISTER: done was called */
-  bool finished, over;
+  bool finished, over, short_of_memory;
   copse__entry entry;     /* in our own registry */
   copse__watcher watcher; /* of it */
   char name[COPSE_NAME_MAX + 1];
   void (*registered)(copse_error *error, void *arg);
   void (*found)(const copse_ref *refs, size_t count, copse_error *error, void *arg);
-  void (*event)(char op, const copse_ref *ref, copse_error *error, void *arg);
+  void (*event)(char op, const char *name, const copse_ref *ref, copse_error *error, void *arg);
   void *arg;
   copse__grave grave;
 } request;
@@ -62,7 +60,7 @@ static void conclude(request *r, copse_error *error) {
     if (error) r->found(NULL, 0, error, r->arg);
     break;
   case WATCH:
-    if (error) r->event('x', NULL, error, r->arg);
+    if (error) r->event('x', NULL, NULL, error, r->arg);
     break;
   }
   copse_member_leave(&r->member, rest);
@@ -77,20 +75,55 @@ static void conclude_code(request *r, copse_code code, const char *message) {
 
 /* --- answers of a remote registrar ------------------------------------------------------------ */
 
-/* Calls `each` with every reference of an array; how many there were. */
-static size_t read_refs(copse_bytes list, copse_ref **out) {
+/* The references of an array, on the heap; false when memory is short. What is no array is empty. */
+static bool read_refs(copse_bytes list, copse_ref **out, size_t *count) {
   copse_reader reader;
   copse_token token;
-  size_t count = 0;
+  *count = 0;
   *out = NULL;
   copse_reader_init(&reader, list);
-  if (copse_read(&reader, &token) != COPSE_OK || token.type != COPSE_ARRAY || !token.count ||
-      token.count > REFS_MAX)
-    return 0;
-  *out = calloc(token.count, sizeof **out);
-  while (*out && count < token.count && copse_read_ref(&reader, &(*out)[count]) == COPSE_OK)
-    count++;
-  return count;
+  if (copse_read(&reader, &token) != COPSE_OK || token.type != COPSE_ARRAY || !token.count)
+    return true;
+  *out = calloc(token.count, sizeof **out); /* each is some bytes of a message, which has a limit */
+  while (*out && *count < token.count && copse_read_ref(&reader, &(*out)[*count]) == COPSE_OK)
+    ++*count;
+  return *out != NULL;
+}
+
+/* {name, ref} of a registrar: what is not that is no entry. */
+static void tell_entry(request *r, char op, copse_bytes entry) {
+  copse_bytes value, text;
+  char name[COPSE_NAME_MAX + 1];
+  copse_ref ref;
+  if (copse_map_get(entry, "name", &value) != COPSE_OK ||
+      copse_value_str(value, &text) != COPSE_OK || text.size > COPSE_NAME_MAX ||
+      copse_map_get(entry, "ref", &value) != COPSE_OK || copse_value_ref(value, &ref) != COPSE_OK)
+    return;
+  memcpy(name, text.data, text.size);
+  name[text.size] = 0;
+  r->event(op, name, &ref, NULL, r->arg);
+}
+
+/* The list is copied first: user code that is told of an entry may pump, and with that ends the view. */
+static void tell_snapshot(request *r, copse_bytes list) {
+  copse_buf copy;
+  copse_reader reader;
+  copse_token token;
+  copse_bytes entry;
+  copse_buf_init(&copy, list.size, NULL);
+  copse_buf_append(&copy, list.data, list.size);
+  if (copse_buf_status(&copy) != COPSE_OK) {
+    /* Without its beginning a watch is none: the rest is said when the context has ended. */
+    r->short_of_memory = true;
+    copse_cancel(r->ctx, COPSE_ORIGIN_ERROR, NULL, -1);
+    return;
+  }
+  copse_reader_init(&reader, copse_buf_bytes(&copy));
+  if (copse_read(&reader, &token) != COPSE_OK || token.type != COPSE_ARRAY) token.count = 0;
+  for (uint32_t i = 0; i < token.count && copse_read_value(&reader, &entry) == COPSE_OK; i++)
+    tell_entry(r, 's', entry);
+  r->event('.', NULL, NULL, NULL, r->arg);
+  copse_buf_deinit(&copy);
 }
 
 static void on_started(copse_context *ctx, copse_bytes value, void *arg) {
@@ -100,22 +133,18 @@ static void on_started(copse_context *ctx, copse_bytes value, void *arg) {
     r->told = true;
     r->registered(NULL, r->arg);
   } else if (r->kind == WATCH) {
-    copse_ref *refs;
-    size_t count = read_refs(value, &refs);
-    for (size_t i = 0; i < count; i++) r->event('s', &refs[i], NULL, r->arg);
-    free(refs);
-    r->event('.', NULL, NULL, r->arg);
+    tell_snapshot(r, value);
   }
 }
 
 static bool on_item(copse_context *ctx, copse_bytes item, void *arg) {
   request *r = arg;
   copse_bytes value, op;
-  copse_ref ref;
   (void)ctx;
-  if (copse_map_get(item, "op", &value) == COPSE_OK && copse_value_str(value, &op) == COPSE_OK &&
-      copse_map_get(item, "ref", &value) == COPSE_OK && copse_value_ref(value, &ref) == COPSE_OK)
-    r->event(op.size == 3 ? '+' : '-', &ref, NULL, r->arg);
+  if (copse_map_get(item, "op", &value) != COPSE_OK || copse_value_str(value, &op) != COPSE_OK)
+    return true;
+  if (op.size == 3 && memcmp(op.data, "add", 3) == 0) tell_entry(r, '+', item);
+  else if (op.size == 6 && memcmp(op.data, "remove", 6) == 0) tell_entry(r, '-', item);
   return true;
 }
 
@@ -126,8 +155,9 @@ static void answer_found(request *r, copse_bytes value) {
     else conclude_code(r, COPSE_CODE_CLOSING, "the registrar is closing");
     return;
   }
-  size_t count = read_refs(value, &refs);
-  r->found(refs, count, NULL, r->arg);
+  size_t count;
+  if (read_refs(value, &refs, &count)) r->found(refs, count, NULL, r->arg);
+  else conclude(r, copse__error_no_memory());
   free(refs);
 }
 
@@ -137,6 +167,8 @@ static bool on_done(copse_context *ctx, const copse_outcome *outcome, void *arg)
   r->ctx = NULL;
   if (outcome->kind == COPSE_FAILED) {
     conclude(r, outcome->error);
+  } else if (r->short_of_memory) {
+    conclude(r, copse__error_no_memory());
   } else if (outcome->kind == COPSE_WAS_CANCELLED) {
     if (r->kind == REGISTER && r->told) conclude(r, NULL);
     else conclude_code(r, COPSE_CODE_CANCELLED, "cancelled");
@@ -235,7 +267,7 @@ static void reach_registrar(request *r) {
 static void on_local_change(copse__watcher *watcher, const copse__entry *entry, bool added) {
   request *r = copse__of(watcher, request, watcher);
   if (r->kind == WATCH) {
-    r->event(added ? '+' : '-', &entry->ref, NULL, r->arg);
+    r->event(added ? '+' : '-', entry->name, &entry->ref, NULL, r->arg);
   } else if (added) {
     copse__registry_unwatch(watcher);
     copse_post(r->rt,
@@ -286,8 +318,8 @@ static void answer_here(request *r) {
   case WATCH:
     memcpy(r->watcher.name, r->name, sizeof r->name);
     while ((entry = copse__registry_next(registry, r->name, entry)))
-      r->event('s', &entry->ref, NULL, r->arg);
-    r->event('.', NULL, NULL, r->arg);
+      r->event('s', entry->name, &entry->ref, NULL, r->arg);
+    r->event('.', NULL, NULL, NULL, r->arg);
     copse__registry_watch(registry, &r->watcher);
     break;
   }
@@ -378,8 +410,8 @@ copse_status copse_find(copse *rt, copse_scope *scope, const char *name, bool wa
 }
 
 copse_status copse_watch(copse *rt, copse_scope *scope, const char *name,
-                         void (*event)(char op, const copse_ref *ref, copse_error *error,
-                                       void *arg),
+                         void (*event)(char op, const char *found, const copse_ref *ref,
+                                       copse_error *error, void *arg),
                          void *arg) {
   request *r;
   copse_status status = ask(rt, scope, WATCH, name, &r);

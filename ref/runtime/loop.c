@@ -14,6 +14,7 @@
  * nothing ever waits in a list while the loop sleeps. What a turn leaves undone keeps an idle handle alive, which makes
  * the next poll return at once.
  */
+#include "runtime/files.h"
 #include "runtime/internal.h"
 
 #include <stdlib.h>
@@ -26,7 +27,9 @@
 static void on_poll(uv_poll_t *handle, int status, int events) {
   copse__poll *poll = handle->data;
   if (!poll) return;
-  /* An error shows itself to whoever reads or writes next. */
+  /* An error shows itself to whoever reads or writes next. libuv watches no more after it has told one, but what
+   * the peer said before it died is still to be read, and its end after that. */
+  if (status < 0 && poll->events) uv_poll_start(handle, poll->events, on_poll);
   poll->fired |= status < 0 ? UV_READABLE | UV_WRITABLE : events;
   if (copse__list_empty(&poll->due)) copse__list_push(&poll->rt->polls_due, &poll->due);
 }
@@ -232,6 +235,7 @@ copse_status copse__loop_init(copse *rt, uv_loop_t *loop) {
   rt->armed = COPSE__NEVER;
   atomic_init(&rt->next_due, COPSE__NEVER);
   if (!loop) {
+    if (!copse__files_left()) return COPSE_ESYSTEM;
     int error = uv_loop_init(&rt->own_loop);
     if (error) return error == UV_ENOMEM ? COPSE_ENOMEM : COPSE_ESYSTEM;
     rt->loop_is_own = true;

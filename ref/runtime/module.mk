@@ -4,4 +4,6 @@
 RUNTIME_SRCS := $(wildcard ref/runtime/*.c)
 
 # Each of its allocations fails in turn: they come through the test.
-LIBS.runtime_core_memory_test := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup
+every_allocation := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup
+LIBS.runtime_core_memory_test := $(every_allocation)
+LIBS.actor_memory_test := $(every_allocation)

@@ -96,6 +96,10 @@ static void on_grace(copse__timer *timer) {
  * its answer, and those of all below it, can be back in time. */
 static void cancel(copse_context *ctx, copse__cause *cause, uint64_t grace_end) {
   copse *rt = ctx->rt;
+  if (ctx->peer->grace_ms) {
+    uint64_t most = copse__after(rt, ctx->peer->grace_ms);
+    if (most < grace_end) grace_end = most;
+  }
   if (ctx->over || (ctx->cancel_asked && grace_end >= ctx->grace_end)) return;
   ctx->cancel_asked = true;
   ctx->grace_end = grace_end;

@@ -21,8 +21,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define ID_PIDFD ((idtype_t)3) /* P_PIDFD, which older C libraries do not name */
-
 #ifndef SYS_pidfd_send_signal
 #define SYS_pidfd_send_signal 424
 #endif
@@ -30,7 +28,7 @@
 static int wait_for(const copse__proc *proc, siginfo_t *info, int options) {
   int r;
   memset(info, 0, sizeof *info);
-  do r = waitid(ID_PIDFD, (id_t)proc->pidfd, info, options);
+  do r = waitid(COPSE__P_PIDFD, (id_t)proc->pidfd, info, options);
   while (r != 0 && errno == EINTR);
   return r;
 }

@@ -11,6 +11,7 @@
 #include "runtime/proc.h"
 #include "runtime/rundir.h"
 #include "runtime/tail.h"
+#include "runtime/template.h"
 #include "runtime/watchdog.h"
 
 #define COPSE__ENV_LINK "COPSE_LINK"
@@ -45,10 +46,10 @@ struct copse__process {
   copse__watchdog *watchdog;
   copse_main_cb main;
   void *main_arg;
-  copse_job main_job;
+  copse_job main_job, closed_job;
   copse_buf config; /* of copse.actor */
   copse_buf value;  /* what main_done gave */
-  bool main_started, main_done, link_lost, said;
+  bool main_started, main_done, link_lost, said, dialled;
   copse_member root_member;  /* in the root scope: hears of its cancellation, whoever began it */
   copse_member actor_member; /* in the scope of `actor`: hears of CANCEL */
   uv_async_t *stop;          /* wakes the loop after a signal */
@@ -61,8 +62,9 @@ struct copse__process {
   copse__rundir rundir;                  /* a root's */
   char tree_path[COPSE__RUNDIR_MAX + 1]; /* the tree's directory, in every actor; "": none */
 
-  /* child.c */
+  /* child.c, template.c */
   copse__list children;
+  copse__template template;
 
   /* registry.c */
   char registrars[COPSE__REGISTRARS_MAX][COPSE_ADDRESS_MAX + 1];

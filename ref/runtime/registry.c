@@ -67,13 +67,37 @@ const copse__entry *copse__registry_next(copse__registry *registry, const char *
   return NULL;
 }
 
-static void pack_refs(copse__registry *registry, const char *name, copse_buf *out) {
+/* All entries under a name ("": any), oldest first. */
+static void pack_list(copse__registry *registry, const char *name,
+                      void (*pack)(const copse__entry *entry, copse_buf *out), copse_buf *out) {
   size_t count = 0;
   const copse__entry *entry = NULL;
   while ((entry = copse__registry_next(registry, name, entry))) count++;
   copse_pack_array(out, count);
-  while ((entry = copse__registry_next(registry, name, entry)))
-    copse_pack_ref(out, &entry->ref, true);
+  while ((entry = copse__registry_next(registry, name, entry))) pack(entry, out);
+}
+
+static void pack_ref(const copse__entry *entry, copse_buf *out) {
+  copse_pack_ref(out, &entry->ref, true);
+}
+
+static void pack_name_and_ref(const copse__entry *entry, copse_buf *out) {
+  copse_pack_cstr(out, "name");
+  copse_pack_cstr(out, entry->name);
+  copse_pack_cstr(out, "ref");
+  pack_ref(entry, out);
+}
+
+static void pack_named(const copse__entry *entry, copse_buf *out) {
+  copse_pack_map(out, 2);
+  pack_name_and_ref(entry, out);
+}
+
+static void pack_change(const copse__entry *entry, bool added, copse_buf *out) {
+  copse_pack_map(out, 3);
+  copse_pack_cstr(out, "op");
+  copse_pack_cstr(out, added ? "add" : "remove");
+  pack_name_and_ref(entry, out);
 }
 
 /* --- serving ---------------------------------------------------------------------------------- */
@@ -159,8 +183,17 @@ static void on_register(copse_context *ctx, copse_bytes args, void *arg) {
   memcpy(s->entry.name, name, sizeof name);
   s->entry.ref = ref;
   copse__registry_add(s->registry, &s->entry);
-  copse_started(ctx, (copse_bytes){NULL, 0});
-  if (!copse_context_sends(ctx)) on_end(ctx, s);
+  copse_status status = copse_started(ctx, (copse_bytes){NULL, 0});
+  if (status != COPSE_OK) copse_fail(ctx, copse_status_error(status, "the registration"));
+  else if (!copse_context_sends(ctx)) on_end(ctx, s);
+}
+
+/* Takes what is in the buffer. */
+static void return_buf(copse_context *ctx, copse_buf *buf) {
+  copse_status status = copse_buf_status(buf);
+  if (status == COPSE_OK) copse_return(ctx, copse_buf_bytes(buf));
+  else copse_fail(ctx, copse_status_error(status, "the answer"));
+  copse_buf_deinit(buf);
 }
 
 static void on_find(copse_context *ctx, copse_bytes args, void *arg) {
@@ -171,18 +204,15 @@ static void on_find(copse_context *ctx, copse_bytes args, void *arg) {
     return;
   }
   copse_buf_init(&list, LIST_MAX, NULL);
-  pack_refs(arg, name, &list);
-  if (copse_buf_status(&list) == COPSE_OK) copse_return(ctx, copse_buf_bytes(&list));
-  else copse_fail(ctx, copse_error_new(COPSE_CODE_NO_MEMORY, "out of memory"));
-  copse_buf_deinit(&list);
+  pack_list(arg, name, pack_ref, &list);
+  return_buf(ctx, &list);
 }
 
 static void return_ref(copse_context *ctx, const copse__entry *entry) {
   copse_buf value;
   copse_buf_init(&value, 4096, NULL);
-  copse_pack_ref(&value, &entry->ref, true);
-  copse_return(ctx, copse_buf_bytes(&value));
-  copse_buf_deinit(&value);
+  pack_ref(entry, &value);
+  return_buf(ctx, &value);
 }
 
 static void on_awaited(copse__watcher *watcher, const copse__entry *entry, bool added) {
@@ -211,40 +241,47 @@ static void on_wait(copse_context *ctx, copse_bytes args, void *arg) {
   copse__registry_watch(s->registry, &s->watcher);
 }
 
+/* A watcher that misses a change must not go on as if it had not. */
+static void give_up_watch(served *s) {
+  copse__registry_unwatch(&s->watcher);
+  copse_fail(s->ctx, copse_error_new(COPSE_CODE_BUSY, "the watcher does not take the changes"));
+}
+
+/* Whether an item has left, or will never be missed: its context is over, or nobody reads. */
+static bool is_gone(copse_status status) {
+  return status == COPSE_OK || status == COPSE_ENOMORE || status == COPSE_ECLOSED ||
+         status == COPSE_ESTATE;
+}
+
 static void on_watch_writable(copse_context *ctx, void *arg) {
   served *s = arg;
   size_t sent = 0;
+  copse_status status = COPSE_OK;
   while (sent < s->backlog_count &&
-         copse_send(ctx, copse_buf_bytes(&s->backlog[sent])) != COPSE_EAGAIN)
+         is_gone(status = copse_send(ctx, copse_buf_bytes(&s->backlog[sent]))))
     copse_buf_deinit(&s->backlog[sent++]);
   s->backlog_count -= sent;
   memmove(s->backlog, s->backlog + sent, s->backlog_count * sizeof *s->backlog);
+  if (s->backlog_count && status != COPSE_EAGAIN) give_up_watch(s);
 }
 
 static void on_change(copse__watcher *watcher, const copse__entry *entry, bool added) {
   served *s = copse__of(watcher, served, watcher);
   copse_buf item;
   copse_buf_init(&item, 4096, NULL);
-  copse_pack_map(&item, 2);
-  copse_pack_cstr(&item, "op");
-  copse_pack_cstr(&item, added ? "add" : "remove");
-  copse_pack_cstr(&item, "ref");
-  copse_pack_ref(&item, &entry->ref, true);
+  pack_change(entry, added, &item);
   copse_status status = copse_buf_status(&item);
-  if (status == COPSE_OK &&
-      (s->backlog_count || copse_send(s->ctx, copse_buf_bytes(&item)) == COPSE_EAGAIN)) {
+  if (status == COPSE_OK)
+    status = s->backlog_count ? COPSE_EAGAIN : copse_send(s->ctx, copse_buf_bytes(&item));
+  if (status == COPSE_EAGAIN) {
     if (!s->backlog) s->backlog = calloc(BACKLOG_MAX, sizeof *s->backlog);
     if (s->backlog && s->backlog_count < BACKLOG_MAX) {
       s->backlog[s->backlog_count++] = item;
       return;
     }
-    status = COPSE_ELIMIT;
   }
   copse_buf_deinit(&item);
-  if (status == COPSE_OK) return;
-  /* A watcher that misses a change must not go on as if it had not. */
-  copse__registry_unwatch(watcher);
-  copse_fail(s->ctx, copse_error_new(COPSE_CODE_BUSY, "the watcher does not take the changes"));
+  if (!is_gone(status)) give_up_watch(s);
 }
 
 static void on_watch(copse_context *ctx, copse_bytes args, void *arg) {
@@ -261,7 +298,7 @@ static void on_watch(copse_context *ctx, copse_bytes args, void *arg) {
   memcpy(s->watcher.name, name, sizeof name);
   s->watcher.changed = on_change;
   copse_buf_init(&list, LIST_MAX, NULL);
-  pack_refs(arg, name, &list);
+  pack_list(arg, name, pack_named, &list);
   copse_status status = copse_buf_status(&list);
   if (status == COPSE_OK) status = copse_started(ctx, copse_buf_bytes(&list));
   copse_buf_deinit(&list);

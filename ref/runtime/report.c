@@ -22,6 +22,18 @@ typedef struct pen {
 
 static void put(pen *p, const char *text) { copse_buf_append(p->out, text, strlen(text)); }
 
+/* Much of it is text of other processes, which must not steer the terminal (SEC-007): control characters, those of two
+ * bytes too, become dots, a tab a blank. */
+static void put_safe(pen *p, const char *text, size_t size) {
+  for (size_t i = 0; i < size; i++) {
+    unsigned char c = (unsigned char)text[i];
+    bool two = c == 0xc2 && i + 1 < size && (unsigned char)text[i + 1] < 0xa0;
+    char shown = c == '\t' ? ' ' : c < 0x20 || c == 0x7f || two ? '.' : text[i];
+    copse_buf_append(p->out, &shown, 1);
+    i += two;
+  }
+}
+
 static void style(pen *p, const char *escape) {
   if (p->colour) put(p, escape);
 }
@@ -55,8 +67,7 @@ static size_t fitting(const char *text, size_t size, size_t width) {
   return space > 0 ? space : at;
 }
 
-/* Text of any number of lines, wrapped, each line in the frame and indented. Control characters, which could play with
- * the terminal, become dots. */
+/* Text of any number of lines, wrapped, each line in the frame and indented. */
 static void paragraph(pen *p, const char *text, unsigned indent) {
   size_t room = p->width - 2 * (p->depth + 1) - indent;
   while (*text) {
@@ -67,10 +78,7 @@ static void paragraph(pen *p, const char *text, unsigned indent) {
       size_t n = fitting(at, left, room);
       begin(p);
       for (unsigned i = 0; i < indent; i++) put(p, " ");
-      for (size_t i = 0; i < n; i++) {
-        char c = at[i] == '\t' ? ' ' : (unsigned char)at[i] < 0x20 || at[i] == 0x7f ? '.' : at[i];
-        copse_buf_append(p->out, &c, 1);
-      }
+      put_safe(p, at, n);
       put(p, "\n");
       at += n;
       left -= n;
@@ -83,9 +91,9 @@ static void paragraph(pen *p, const char *text, unsigned indent) {
 static void labelled(pen *p, const char *label, const char *text) {
   begin(p);
   style(p, DIM);
-  put(p, label);
+  put_safe(p, label, strlen(label));
   style(p, PLAIN);
-  put(p, text);
+  put_safe(p, text, strlen(text));
   put(p, "\n");
 }
 
@@ -98,7 +106,7 @@ static void rule(pen *p, const char *corner, const char *title) {
   if (title) {
     put(p, " ");
     style(p, BOLD);
-    put(p, title);
+    put_safe(p, title, strlen(title));
     style(p, PLAIN RED);
     put(p, " ");
     used += columns(title, strlen(title)) + 2;
@@ -164,7 +172,7 @@ static void box(pen *p, const copse_error_info *e) {
     style(p, PLAIN);
     for (size_t i = 0; i < e->via_count; i++) {
       if (i) put(p, " → ");
-      put(p, e->via[i].name);
+      put_safe(p, e->via[i].name, strlen(e->via[i].name));
     }
     put(p, "\n");
   }

@@ -2,6 +2,7 @@
  *
  * The runtime of a process: the core, and what makes a process of it an actor in a tree.
  */
+#include "runtime/files.h"
 #include "runtime/internal.h"
 
 #include <fcntl.h>
@@ -18,7 +19,8 @@ static void because(char **why, const char *text) {
 /* Started with a standard descriptor closed, we would be given its number for a link or the loop's own, a line of the
  * log would go there, and libuv aborts when it is to close such a one. */
 static void fill_standard_descriptors(void) {
-  for (;;) {
+  while (fcntl(STDIN_FILENO, F_GETFD) < 0 || fcntl(STDOUT_FILENO, F_GETFD) < 0 ||
+         fcntl(STDERR_FILENO, F_GETFD) < 0) {
     int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
     if (fd < 0) return;
     if (fd > STDERR_FILENO) {
@@ -48,6 +50,7 @@ copse_status copse_new(copse **out, const copse_config *given, char **why) {
     config.size = sizeof config;
   }
   fill_standard_descriptors();
+  if (config.raise_files) copse__files_raise();
   copse_status status = copse__process_identity(&config, &is_child, id, name, why);
   if (status) return status;
   status = copse__core_new(&rt, &config, is_child ? id : NULL, is_child ? name : config.name);
@@ -57,9 +60,11 @@ copse_status copse_new(copse **out, const copse_config *given, char **why) {
                      : copse_status_text(status));
     return status;
   }
+  rt->exits = config.exits && !config.loop;
   status = copse__process_init(rt, &config, why);
   if (status) {
     because(why, copse_status_text(status));
+    rt->exits = false;
     copse_free(rt);
     return status;
   }
@@ -70,7 +75,7 @@ copse_status copse_new(copse **out, const copse_config *given, char **why) {
 void copse_free(copse *rt) {
   if (!rt) return;
   copse__process_deinit(rt);
-  copse__core_free(rt);
+  if (!rt->exits) copse__core_free(rt);
 }
 
 int copse_run(copse *rt, copse_main_cb main, void *arg) {

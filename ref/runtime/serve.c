@@ -121,7 +121,11 @@ copse_context *copse__context_serve(copse__link *link, const copse_event *event,
 
 fail:
   if (ctx) copse__context_retire(ctx);
-  copse_wire_refuse(link->wire, event->context, COPSE_CODE_NO_MEMORY, "out of memory");
+  /* Without an answer the opener would wait for ever; and an actor that cannot take copse.actor is none. */
+  if (copse_wire_refuse(link->wire, event->context, COPSE_CODE_NO_MEMORY, "out of memory") ==
+      COPSE_ENOMEM)
+    copse__link_abort(link, COPSE_CODE_NO_MEMORY, "out of memory");
+  else if (outside) copse__link_bye(link, COPSE_CODE_NO_MEMORY, "out of memory");
   return NULL;
 }
 

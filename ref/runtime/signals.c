@@ -11,7 +11,9 @@
  * and is left alone.
  *
  * The handler only counts and wakes the loop; the rest happens in the turn, or, where user code
- * burns CPU and does not let the loop turn, in copse_pump.
+ * burns CPU and does not let the loop turn, in copse_pump. Where user code blocks in a system call,
+ * reading a terminal, say, neither happens: so until the first signal was heard, the next one
+ * interrupts that call.
  */
 #include "runtime/process.h"
 
@@ -19,6 +21,8 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define IMPATIENCE_MS 500 /* timeout(1), for one, sends the same signal twice in a breath */
 
 static const int watched[] = {SIGTERM, SIGINT};
 #define WATCHED (sizeof watched / sizeof *watched)
@@ -31,22 +35,34 @@ static struct {
   bool taken[WATCHED];
 } state;
 
+static void on_signal(int signal);
+
+static int handle(int signal, void (*handler)(int signal), int flags) {
+  struct sigaction action;
+  memset(&action, 0, sizeof action);
+  action.sa_handler = handler;
+  action.sa_flags = flags;
+  sigfillset(&action.sa_mask);
+  return sigaction(signal, &action, NULL);
+}
+
 static void on_signal(int signal) {
   int number = errno;
   copse__process *process = atomic_load(&state.process);
   if (process) {
     atomic_fetch_add(signal == SIGTERM ? &state.terms : &state.ints, 1);
     uv_async_send(process->stop);
+    (void)handle(signal, on_signal, 0);
   }
   errno = number;
 }
 
 /* Cancels what was asked for; runs no user code. */
-#define IMPATIENCE_MS 500 /* timeout(1), for one, sends the same signal twice in a breath */
-
 static void stop(copse__process *process) {
   unsigned terms = atomic_exchange(&state.terms, 0), ints = atomic_exchange(&state.ints, 0);
   if (!terms && !ints) return;
+  if (terms) (void)handle(SIGTERM, on_signal, SA_RESTART);
+  if (ints) (void)handle(SIGINT, on_signal, SA_RESTART);
   uint64_t now = copse_now(process->rt);
   bool again = process->stop_asked != 0;
   if (again && now - process->stop_asked < IMPATIENCE_MS) return;
@@ -68,14 +84,9 @@ static void on_async(uv_async_t *async) {
 }
 
 static void take(size_t i, void (*handler)(int signal)) {
-  struct sigaction action;
   if (sigaction(watched[i], NULL, &state.before[i]) != 0) return;
   if ((state.before[i].sa_flags & SA_SIGINFO) || state.before[i].sa_handler != SIG_DFL) return;
-  memset(&action, 0, sizeof action);
-  action.sa_handler = handler;
-  action.sa_flags = SA_RESTART;
-  sigfillset(&action.sa_mask);
-  state.taken[i] = sigaction(watched[i], &action, NULL) == 0;
+  state.taken[i] = handle(watched[i], handler, SA_RESTART) == 0;
 }
 
 static void on_closed(uv_handle_t *handle) { free(handle); }
@@ -108,7 +119,6 @@ void copse__signals_deinit(copse__process *process) {
   process->rt->on_pump = NULL;
   copse_unpost(process->rt, &process->stop_job);
   process->stop->data = NULL;
-  process->rt->on_pump = NULL;
   uv_close((uv_handle_t *)process->stop, on_closed);
   process->stop = NULL;
 }

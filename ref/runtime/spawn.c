@@ -18,6 +18,7 @@
  * turns CLONE_VM into a fork.
  */
 #include "runtime/spawn.h"
+#include "runtime/files.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -50,6 +51,7 @@
 typedef struct spawn_job {
   const copse__spawn_args *args;
   const char *path;
+  const struct rlimit *files; /* NULL: as here */
   pid_t parent;
   int lift;     /* descriptors from here up are out of the way of 0..COPSE__SPAWN_FDS-1 */
   int open_max; /* for systems without close_range */
@@ -136,6 +138,7 @@ IN_CHILD static int child_main(void *arg) {
   if (args->cwd && chdir(args->cwd) != 0) goto failed;
 
   job->step = COPSE__SPAWN_EXEC;
+  if (job->files) setrlimit(RLIMIT_NOFILE, job->files); /* back to less: always allowed */
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, NULL);
@@ -223,6 +226,7 @@ copse_status copse__spawn(const copse__spawn_args *args, copse__spawned *child,
   }
   *job = (spawn_job){.args = args,
                      .path = path,
+                     .files = copse__files_of_children(),
                      .parent = getpid(),
                      .lift = COPSE__SPAWN_FDS,
                      .open_max = open_limit(),
@@ -244,7 +248,7 @@ copse_status copse__spawn(const copse__spawn_args *args, copse__spawned *child,
   if (pid < 0) return fail(error, COPSE__SPAWN_CLONE, number);
   if (number) {
     siginfo_t info;
-    while (waitid((idtype_t)P_PIDFD, (id_t)pidfd, &info, WEXITED) != 0 && errno == EINTR) continue;
+    while (waitid(COPSE__P_PIDFD, (id_t)pidfd, &info, WEXITED) != 0 && errno == EINTR) continue;
     close(pidfd);
     return fail(error, step, number);
   }

@@ -7,6 +7,9 @@
 
 #include <copse/wire.h>
 #include <sys/types.h>
+#include <sys/wait.h>
+
+#define COPSE__P_PIDFD ((idtype_t)3) /* P_PIDFD, which older C libraries do not name */
 
 /* What a descriptor of the child becomes, where it is not one of ours. */
 #define COPSE__FD_INHERIT (-1) /* the one this process has under that number */

@@ -23,6 +23,7 @@
 #include "runtime/watchdog.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -60,10 +61,11 @@ static bool sleep_until(const copse__watchdog *dog, uint64_t until) {
   struct pollfd p = {.fd = dog->stop, .events = POLLIN};
   for (;;) {
     uint64_t now = now_ms();
-    int left = now < until ? (int)(until - now) : 0;
+    uint64_t rest = now < until ? until - now : 0;
+    int left = rest < INT_MAX ? (int)rest : INT_MAX;
     int r = poll(&p, 1, left);
     if (r > 0) return true;
-    if (r == 0) return false;
+    if (r == 0 && now_ms() >= until) return false;
   }
 }
 
@@ -103,17 +105,25 @@ static void *run(void *arg) {
   put_an_end_to_it(dog);
 }
 
-static copse_status start_thread(copse__watchdog *dog) {
+static copse_status start_thread(pthread_t *thread, void *(*body)(void *arg), void *arg) {
   pthread_attr_t attr;
   sigset_t all, before;
   if (pthread_attr_init(&attr) != 0) return COPSE_ENOMEM;
   pthread_attr_setstacksize(&attr, STACK_SIZE); /* too small for this system: the default will do */
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are for the program's own threads */
-  int r = pthread_create(&dog->thread, &attr, run, dog);
+  int r = pthread_create(thread, &attr, body, arg);
   pthread_sigmask(SIG_SETMASK, &before, NULL);
   pthread_attr_destroy(&attr);
   return r == 0 ? COPSE_OK : COPSE_ESYSTEM;
+}
+
+static void *do_nothing(void *arg) { return arg; }
+
+void copse__watchdog_rehearse(void) {
+  pthread_t thread;
+  for (int i = 0; i < 2; i++) /* the second has the stack of the first, as that of a clone will */
+    if (start_thread(&thread, do_nothing, NULL) == COPSE_OK) pthread_join(thread, NULL);
 }
 
 copse_status copse__watchdog_start(copse__watchdog **out, const copse__watchdog_config *config) {
@@ -123,7 +133,7 @@ copse_status copse__watchdog_start(copse__watchdog **out, const copse__watchdog_
   atomic_init(&dog->grace_ms, config->grace_ms);
   pthread_mutex_init(&dog->lock, NULL);
   dog->stop = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-  copse_status status = dog->stop < 0 ? COPSE_ESYSTEM : start_thread(dog);
+  copse_status status = dog->stop < 0 ? COPSE_ESYSTEM : start_thread(&dog->thread, run, dog);
   if (status != COPSE_OK) {
     if (dog->stop >= 0) close(dog->stop);
     pthread_mutex_destroy(&dog->lock);

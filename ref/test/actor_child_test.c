@@ -448,6 +448,34 @@ static void stop_and_cancel(stage *s, copse_child *child) {
   copse_child_cancel(child, COPSE_ORIGIN_REQUESTED, NULL, 50);
 }
 
+static void cancel_call(stage *s, const stage_up *up) {
+  (void)up;
+  assert_int_equal(copse_cancel(s->own, COPSE_ORIGIN_REQUESTED, NULL, -1), COPSE_OK);
+}
+
+static void open_spin(stage *s, copse_child *child) { s->own = stage_grow(s, child, 0, 0, "spin"); }
+
+static void begin_impatient(stage *s) {
+  copse_spawn_options options = {.size = sizeof options,
+                                 .rungs = {.grace_ms = 100, .term_ms = 100}};
+  stage_spawn(s, "worker", "serve", &options);
+}
+
+/* The root's own grace is an hour. */
+static void a_cancelled_call_has_no_more_time_than_the_child_was_given(void **state) {
+  (void)state;
+  stage s = {.on_begin = begin_impatient,
+             .on_ready = open_spin,
+             .on_up = cancel_call,
+             .grace_ms = 3600000};
+  stage_init(&s);
+  stage_run(&s);
+  const copse_error_info *died = stage_find_error(s.root_error, COPSE_CODE_DIED, "worker");
+  assert_non_null(died);
+  assert_true(stage_data_has(died, "ladder", "SIGKILL"));
+  stage_deinit(&s);
+}
+
 static void a_stopped_child_is_woken_by_the_ladder(void **state) {
   (void)state;
   stage s = {.on_begin = begin_serve, .on_ready = stop_and_cancel, .stay = true};
@@ -495,6 +523,7 @@ int main(void) {
       cmocka_unit_test(a_child_that_never_says_hello_misses_its_boot_deadline),
       cmocka_unit_test(what_a_child_says_in_place_of_hello_is_quoted),
       cmocka_unit_test(a_child_that_ignores_everything_is_killed_and_that_is_an_error),
+      cmocka_unit_test(a_cancelled_call_has_no_more_time_than_the_child_was_given),
       cmocka_unit_test(a_stopped_child_is_woken_by_the_ladder),
       cmocka_unit_test(a_runtime_that_is_freed_without_having_run_takes_its_children_with_it),
   };

@@ -142,10 +142,13 @@ static void waiting_for_a_name_ends_with_its_scope(void **state) {
 
 /* --- watching --------------------------------------------------------------------------------- */
 
-static void on_event(char op, const copse_ref *ref, copse_error *error, void *arg) {
+static void on_event(char op, const char *name, const copse_ref *ref, copse_error *error,
+                     void *arg) {
   stage *s = arg;
   plan *p = s->own;
   assert_null(error);
+  if (ref) assert_string_equal(name, "service");
+  else assert_null(name);
   if (p->event_count < sizeof p->events - 1) p->events[p->event_count++] = op;
   if (op == '.') spawn_named(s, "worker", "service");
   if (op == '+') {
@@ -200,37 +203,56 @@ static void a_registration_alone_does_not_keep_its_scope(void **state) {
 
 /* --- copse.info ------------------------------------------------------------------------------- */
 
+/* What was told of the lowest actor. */
 static char seen_state[32];
 static pid_t seen_pid;
+static size_t seen_entries;
 
+static copse_ref ref_in(copse_bytes entry, const char *key) {
+  copse_bytes value;
+  copse_ref ref;
+  assert_int_equal(copse_map_get(entry, key, &value), COPSE_OK);
+  assert_int_equal(copse_value_ref(value, &ref), COPSE_OK);
+  return ref;
+}
+
+static int64_t int_in(copse_bytes entry, const char *key) {
+  copse_bytes value;
+  int64_t number = 0;
+  assert_int_equal(copse_map_get(entry, key, &value), COPSE_OK);
+  assert_int_equal(copse_value_int(value, &number), COPSE_OK);
+  return number;
+}
+
+/* A list, from the one that was asked downwards: each entry names the one before as its parent. */
 static bool on_info(copse_context *ctx, const copse_outcome *outcome, void *arg) {
   stage *s = arg;
-  copse_bytes list, child, value, text;
+  copse_bytes entry, value, text;
   copse_reader reader;
-  copse_token token;
-  copse_ref ref;
-  int64_t number = 0;
+  copse_token array;
+  copse_ref above = *copse_self(s->rt), ref;
   (void)ctx;
   assert_int_equal(outcome->kind, COPSE_RETURNED);
-  assert_int_equal(copse_map_get(outcome->value, "ref", &value), COPSE_OK);
-  assert_int_equal(copse_value_ref(value, &ref), COPSE_OK);
-  assert_string_equal(ref.name, "top");
-  assert_int_equal(copse_map_get(outcome->value, "rss", &value), COPSE_OK);
-  assert_int_equal(copse_value_int(value, &number), COPSE_OK);
-  assert_true(number > 0);
-  assert_int_equal(copse_map_get(outcome->value, "children", &list), COPSE_OK);
-  copse_reader_init(&reader, list);
-  assert_int_equal(copse_read(&reader, &token), COPSE_OK);
-  assert_int_equal(token.count, 1);
-  assert_int_equal(copse_read_value(&reader, &child), COPSE_OK);
-  assert_int_equal(copse_map_get(child, "state", &value), COPSE_OK);
+  copse_reader_init(&reader, outcome->value);
+  assert_int_equal(copse_read(&reader, &array), COPSE_OK);
+  assert_int_equal(array.type, COPSE_ARRAY);
+  seen_entries = array.count;
+  for (uint32_t i = 0; i < array.count; i++) {
+    assert_int_equal(copse_read_value(&reader, &entry), COPSE_OK);
+    ref = ref_in(entry, "parent");
+    assert_memory_equal(ref.id, above.id, sizeof ref.id);
+    above = ref_in(entry, "ref");
+    if (i == 0) {
+      assert_string_equal(above.name, "top");
+      assert_true(int_in(entry, "rss") > 0);
+    }
+  }
+  assert_int_equal(copse_map_get(entry, "state", &value), COPSE_OK);
   assert_int_equal(copse_value_str(value, &text), COPSE_OK);
   assert_true(text.size < sizeof seen_state);
   memcpy(seen_state, text.data, text.size);
   seen_state[text.size] = 0;
-  assert_int_equal(copse_map_get(child, "pid", &value), COPSE_OK);
-  assert_int_equal(copse_value_int(value, &number), COPSE_OK);
-  seen_pid = (pid_t)number;
+  seen_pid = (pid_t)int_in(entry, "pid");
   copse_child_kill(s->child, SIGKILL);
   return true;
 }
@@ -242,23 +264,7 @@ static void ask_when_up(stage *s, const stage_up *up) {
                    COPSE_OK);
 }
 
-static void grow_one(stage *s, copse_child *child) {
-  copse_open_options options = COPSE_OPEN_OPTIONS;
-  copse_buf args;
-  copse_buf_init(&args, 256, NULL);
-  copse_pack_map(&args, 3);
-  copse_pack_cstr(&args, "levels");
-  copse_pack_int(&args, 1);
-  copse_pack_cstr(&args, "width");
-  copse_pack_int(&args, 1);
-  copse_pack_cstr(&args, "mode");
-  copse_pack_cstr(&args, s->own);
-  options.target = "grow";
-  options.args = copse_buf_bytes(&args);
-  options.send = true;
-  assert_int_equal(copse_open(copse_child_peer(child), s->scope, &options, NULL), COPSE_OK);
-  copse_buf_deinit(&args);
-}
+static void grow_one(stage *s, copse_child *child) { stage_grow(s, child, 1, 1, s->own); }
 
 static void begin_top(stage *s) { stage_spawn(s, "top", "serve", NULL); }
 
@@ -273,6 +279,7 @@ static void info_of(const char *bottom, const char *expected) {
   stage_run(&s);
   assert_string_equal(seen_state, expected);
   assert_int_equal(s.up_count, 2);
+  assert_int_equal(seen_entries, 2);
   assert_int_equal(seen_pid, s.up[1].pid);
   stage_deinit(&s);
 }

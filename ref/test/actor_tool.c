@@ -24,7 +24,12 @@
  * in a system call). What comes up says so in a line "NAME PID WHAT" written to the fifo
  * ACTOR_PIPE, if there is one. With ACTOR_DETACHED, actors are spawned behind a launcher that puts
  * them into a session of their own and stays.
+ *
+ * Mode template is the template of such actors (ARGUMENT good), or one that goes wrong (see
+ * rogue_template.h).
  */
+#include "test/rogue_template.h"
+
 #include <copse.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -343,6 +348,12 @@ int main(int argc, char **argv) {
   ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
   if (n <= 0) return 125;
   self_path = path;
+  if (!strcmp(mode, "template")) {
+    if (strcmp(argument, "good") != 0) rogue_template(argument);
+    if (copse_template_serve(&argc, &argv, &why) != COPSE_OK) return 125;
+    mode = argv[1];
+    argument = argc > 2 ? argv[2] : "idle";
+  }
   if (!strcmp(mode, "silent"))
     for (;;) pause();
   if (!strcmp(mode, "garbage")) {

@@ -43,21 +43,7 @@ static void begin(stage *s) { stage_spawn(s, "top", "serve", NULL); }
 
 static void open_grow(stage *s, copse_child *child) {
   plan *p = s->own;
-  copse_open_options options = COPSE_OPEN_OPTIONS;
-  copse_buf args;
-  copse_buf_init(&args, 256, NULL);
-  copse_pack_map(&args, 3);
-  copse_pack_cstr(&args, "levels");
-  copse_pack_int(&args, 2);
-  copse_pack_cstr(&args, "width");
-  copse_pack_int(&args, 2);
-  copse_pack_cstr(&args, "mode");
-  copse_pack_cstr(&args, p->bottom);
-  options.target = "grow";
-  options.args = copse_buf_bytes(&args);
-  options.send = true;
-  assert_int_equal(copse_open(copse_child_peer(child), s->scope, &options, &p->grown), COPSE_OK);
-  copse_buf_deinit(&args);
+  p->grown = stage_grow(s, child, 2, 2, p->bottom);
 }
 
 static void when_up(stage *s, const stage_up *up) {

@@ -253,6 +253,42 @@ static void causes_of_causes_are_written_and_read_to_a_bounded_depth(void **stat
   copse_error_unref(error);
 }
 
+/* Whatever a peer puts into an error, a terminal gets to see characters. */
+static void no_control_character_gets_into_a_report(void **state) {
+  static const char evil[] = "a\033[2Jb\xc2\x9b"
+                             "31mc\rd\x7f"
+                             "e";
+  copse_buf data, report;
+  (void)state;
+  copse_buf_init(&data, 4096, NULL);
+  copse_pack_map(&data, 2);
+  copse_pack_cstr(&data, evil);
+  copse_pack_cstr(&data, evil);
+  copse_pack_cstr(&data, "stderr");
+  copse_pack_cstr(&data, "line\n\033[2Jline\n");
+  copse_error_info inner_info = {.code = evil, .message = evil, .type = evil};
+  copse_error *inner = copse_error_make(&inner_info);
+  copse_error_info info = {.code = evil,
+                           .type = evil,
+                           .message = evil,
+                           .stack = evil,
+                           .data = copse_buf_bytes(&data),
+                           .cause_count = 1,
+                           .causes = &inner};
+  copse_error *error = copse_error_make(&info);
+  copse_buf_init(&report, 1u << 20, NULL);
+  copse_error_report(error, &report, false, 0);
+  assert_true(report.size > 0);
+  for (size_t i = 0; i < report.size; i++) {
+    assert_true(report.data[i] == '\n' || (report.data[i] >= 0x20 && report.data[i] != 0x7f));
+    assert_false(report.data[i] == 0xc2 && report.data[i + 1] < 0xa0);
+  }
+  copse_buf_deinit(&report);
+  copse_buf_deinit(&data);
+  copse_error_unref(error);
+  copse_error_unref(inner);
+}
+
 static void every_status_stands_for_an_error(void **state) {
   (void)state;
 #define X(name, number, text)                                                                      \
@@ -286,6 +322,7 @@ int main(void) {
       cmocka_unit_test(malformed_maps_are_no_errors_and_what_is_received_is_never_nothing),
       cmocka_unit_test(a_map_of_many_causes_is_cut_and_not_believed),
       cmocka_unit_test(causes_of_causes_are_written_and_read_to_a_bounded_depth),
+      cmocka_unit_test(no_control_character_gets_into_a_report),
       cmocka_unit_test(every_status_stands_for_an_error),
       cmocka_unit_test(the_constant_error_needs_no_counting),
   };

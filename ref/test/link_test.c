@@ -172,6 +172,26 @@ static void a_peer_that_leaves_right_after_its_hello_was_there(void **state) {
   bare_end(&b);
 }
 
+static void a_peer_that_dies_without_having_read_is_lost_after_what_it_said(void **state) {
+  bare b;
+  tongue t;
+  char byte;
+  (void)state;
+  bare_begin(&b, false, -1, 0);
+  tongue_begin(&t, true);
+  say(&t, b.fd, SIZE_MAX);
+  until(&b, &b.opened);
+  while (recv(b.fd, &byte, 1, MSG_PEEK) != 1) pair_turn(b.rt->loop);
+  /* Both at once, so that one poll tells of a byte and of an error. */
+  assert_int_equal(write(b.fd, "", 1), 1);
+  close(b.fd);
+  b.fd = -1;
+  until(&b, &b.lost);
+  assert_false(b.graceful);
+  copse_wire_free(t.wire);
+  bare_end(&b);
+}
+
 static void a_peer_that_says_nothing_is_told_timeout(void **state) {
   bare b;
   tongue t;
@@ -381,6 +401,79 @@ static void a_peer_that_never_closes_is_not_waited_for_beyond_the_bound(void **s
   copse__link_bye(b.link, COPSE_CODE_INTERNAL, "over");
   until(&b, &b.lost);
   until_no_links(&b); /* COPSE__CLOSE_MS later */
+  copse_wire_free(t.wire);
+  bare_end(&b);
+}
+
+/* The time that a link has left for its end, and the end of that time. */
+static uint64_t bound_of(const bare *b) {
+  assert_true(b->link->timer.active);
+  return b->link->timer.due - copse_now(b->rt);
+}
+
+static void let_the_bound_pass(bare *b) {
+  copse__timer_start(b->rt, &b->link->timer, copse_now(b->rt), b->link->timer.cb);
+}
+
+static void a_bye_that_is_not_answered_for_ten_seconds_is_followed_by_bye_timeout(void **state) {
+  bare b;
+  tongue t;
+  (void)state;
+  bare_begin(&b, false, -1, 0);
+  greet(&b, &t);
+  copse__link_bye(b.link, COPSE_CODE_NONE, NULL);
+  assert_int_equal(bound_of(&b), 10000);
+  let_the_bound_pass(&b);
+  until(&b, &b.lost);
+  assert_false(b.graceful);
+  hear(&t, b.fd); /* its engine has an answer, which is never said */
+  assert_string_equal(t.bye, "timeout");
+  copse_wire_free(t.wire);
+  bare_end(&b);
+}
+
+static void an_answered_bye_leaves_what_is_open_all_its_time(void **state) {
+  bare b;
+  tongue t;
+  counted far = {0};
+  (void)state;
+  bare_begin(&b, false, -1, 0);
+  greet(&b, &t);
+  copse_export(b.rt, "counted", serve_counted, &far, COPSE_FROM_ANYONE, false);
+  copse_wire_open_args args = {.target = "counted", .send = true};
+  uint64_t id;
+  assert_int_equal(copse_wire_open(t.wire, &args, &id), COPSE_OK);
+  say(&t, b.fd, SIZE_MAX);
+  while (!far.ctx) pair_turn(b.rt->loop);
+  copse__link_bye(b.link, COPSE_CODE_NONE, NULL);
+  while (strcmp(t.bye, "none") != 0) {
+    pair_turn(b.rt->loop);
+    hear(&t, b.fd);
+  }
+  say(&t, b.fd, SIZE_MAX);
+  while (!b.link->peer_bye) pair_turn(b.rt->loop);
+  let_the_bound_pass(&b);
+  while (b.link->timer.active) pair_turn(b.rt->loop);
+  assert_false(b.lost);
+  copse_return(far.ctx, pair_int(1));
+  until(&b, &b.lost);
+  assert_true(b.graceful);
+  copse_wire_free(t.wire);
+  bare_end(&b);
+}
+
+static void at_the_end_of_the_runtime_nobody_waits_long_for_an_answer(void **state) {
+  bare b;
+  tongue t;
+  (void)state;
+  bare_begin(&b, false, -1, 0);
+  greet(&b, &t);
+  copse__link_bye(b.link, COPSE_CODE_NONE, NULL);
+  copse__core_close(b.rt, NULL);
+  assert_int_equal(bound_of(&b), COPSE__CLOSE_MS);
+  let_the_bound_pass(&b);
+  until(&b, &b.lost);
+  until_no_links(&b);
   copse_wire_free(t.wire);
   bare_end(&b);
 }
@@ -661,6 +754,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_peer_that_leaves_at_any_byte_of_its_hello_is_a_lost_link_and_nothing_more),
       cmocka_unit_test(a_peer_that_leaves_right_after_its_hello_was_there),
+      cmocka_unit_test(a_peer_that_dies_without_having_read_is_lost_after_what_it_said),
       cmocka_unit_test(a_peer_that_says_nothing_is_told_timeout),
       cmocka_unit_test(bytes_that_are_no_hello_are_a_violation_and_can_be_quoted),
       cmocka_unit_test(another_actor_than_expected_is_told_wrong_actor),
@@ -669,6 +763,9 @@ int main(void) {
       cmocka_unit_test(the_graceful_end_waits_for_what_is_open_and_is_no_loss),
       cmocka_unit_test(a_violation_is_answered_with_a_bye_that_the_peer_can_read),
       cmocka_unit_test(a_peer_that_never_closes_is_not_waited_for_beyond_the_bound),
+      cmocka_unit_test(a_bye_that_is_not_answered_for_ten_seconds_is_followed_by_bye_timeout),
+      cmocka_unit_test(an_answered_bye_leaves_what_is_open_all_its_time),
+      cmocka_unit_test(at_the_end_of_the_runtime_nobody_waits_long_for_an_answer),
       cmocka_unit_test(a_peer_that_does_not_read_does_not_stop_the_reading_of_its_bytes),
       cmocka_unit_test(an_idle_side_keeps_its_promise_and_a_silent_peer_is_reported_and_forgiven),
       cmocka_unit_test(the_pump_serves_the_protocol_and_runs_no_callbacks),

@@ -22,6 +22,7 @@ static void addresses_are_read_strictly(void **state) {
   } cases[] = {
       {"unix:/run/x", true, false, -1, -1},
       {"unix:", false, false, 0, 0},
+      {"unix:relative/path", false, false, 0, 0},
       {"tcp:127.0.0.1:80", true, true, -1, -1},
       {"tcp:127.9.9.9:80", true, true, -1, -1},
       {"tcp:localhost:0", true, true, -1, -1},
@@ -263,6 +264,48 @@ static void another_actor_at_the_address_is_wrong_actor(void **state) {
   finish(&n);
 }
 
+static void the_addresses_of_a_reference_are_tried_in_their_order(void **state) {
+  net n;
+  ending e;
+  result r;
+  (void)state;
+  begin(&n, NULL, NULL);
+  copse_ref ref = n.server->self;
+  ref.address_count = 4;
+  snprintf(ref.addresses[0], sizeof ref.addresses[0], "unix:%s/nobody", n.dir);
+  strcpy(ref.addresses[1], "tcp:192.0.2.1:99"); /* must not be dialled at all */
+  strcpy(ref.addresses[2], "carrier-pigeon:left");
+  strcpy(ref.addresses[3], n.server->self.addresses[0]);
+  copse_scope *scope = pair_scope(n.client, &e, -1);
+  connect_to(&n, scope, NULL, &ref, NULL, &r);
+  until(&n, &r.done);
+  assert_non_null(r.peer);
+  copse_scope_seal(scope, NULL);
+  until(&n, &e.ended);
+  finish(&n);
+}
+
+static void an_address_that_somebody_else_has_by_now_does_not_keep_from_the_next(void **state) {
+  net n;
+  ending e;
+  result r;
+  (void)state;
+  begin(&n, NULL, NULL);
+  copse_ref ref = {.id = {9}, .name = "gone", .address_count = 2};
+  strcpy(ref.addresses[0], n.server->self.addresses[0]); /* the server's by now */
+  snprintf(ref.addresses[1], sizeof ref.addresses[1], "unix:%s/nobody", n.dir);
+  copse_scope *scope = pair_scope(n.client, &e, -1);
+  connect_to(&n, scope, NULL, &ref, NULL, &r);
+  until(&n, &r.done);
+  assert_null(r.peer);
+  assert_int_equal(r.code, COPSE_CODE_UNREACHABLE); /* what the last one said */
+  assert_non_null(strstr(r.message, "another actor"));
+  assert_non_null(strstr(r.message, "/nobody: "));
+  copse_scope_seal(scope, NULL);
+  until(&n, &e.ended);
+  finish(&n);
+}
+
 static void a_tcp_listener_lets_in_only_who_has_the_token(void **state) {
   static const char *const tokens[] = {NULL, "0123456789abcdeX", "0123456789abcde", TOKEN "0"};
   net n;
@@ -446,6 +489,8 @@ int main(void) {
       cmocka_unit_test(a_connection_that_is_cancelled_while_it_greets_says_cancelled),
       cmocka_unit_test(an_address_where_nobody_listens_is_unreachable),
       cmocka_unit_test(another_actor_at_the_address_is_wrong_actor),
+      cmocka_unit_test(the_addresses_of_a_reference_are_tried_in_their_order),
+      cmocka_unit_test(an_address_that_somebody_else_has_by_now_does_not_keep_from_the_next),
       cmocka_unit_test(a_tcp_listener_lets_in_only_who_has_the_token),
       cmocka_unit_test(the_token_may_come_from_a_file),
       cmocka_unit_test(what_must_not_be_listened_on_is_refused_with_a_reason),

@@ -74,10 +74,49 @@ static void a_call_of_what_is_not_exported_fails_the_scope_with_no_target(void *
   pair_free(p);
 }
 
+static void wait_for_ever(copse_context *ctx, copse_bytes args, void *arg) {
+  (void)ctx;
+  (void)args;
+  (void)arg;
+}
+
+/* LINK-007: what waits behind other messages when BYE comes is not begun any more, and whoever waits is told. */
+static void a_call_that_was_not_begun_before_bye_fails_with_closing(void **state) {
+  enum { BEFORE = 4, SIZE = 60000 };
+  static uint8_t large[SIZE] = {0x91, 0xc5, (SIZE - 4) >> 8, (SIZE - 4) & 0xff};
+  pair *p = pair_new(NULL);
+  ending e;
+  call c = {.take = true}, others[BEFORE];
+  (void)state;
+  memset(others, 0, sizeof others);
+  assert_int_equal(copse_export(p->b, "wait", wait_for_ever, NULL, COPSE_FROM_ANYONE, false),
+                   COPSE_OK);
+  copse_scope *scope = pair_scope(p->a, &e, -1);
+  for (int i = 0; i < BEFORE; i++) {
+    others[i].take = true;
+    assert_int_equal(
+        copse_call(p->to_b, scope, "wait", (copse_bytes){large, SIZE}, on_done, &others[i]),
+        COPSE_OK);
+  }
+  assert_int_equal(copse_call(p->to_b, scope, "wait", args_of(1), on_done, &c), COPSE_OK);
+  copse__link_bye(p->la, COPSE_CODE_NONE, NULL);
+  pair_until(p, &c.done);
+  assert_int_equal(c.kind, COPSE_FAILED);
+  assert_string_equal(copse_error_get(c.error)->code, "closing");
+  copse_scope_seal(scope, NULL);
+  copse_scope_cancel(scope, COPSE_ORIGIN_REQUESTED, NULL, -1);
+  pair_until(p, &e.ended);
+  for (int i = 0; i < BEFORE; i++) copse_error_unref(others[i].error);
+  copse_error_unref(c.error);
+  pair_ending_clear(&e);
+  pair_free(p);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_call_brings_back_what_the_handler_returned),
       cmocka_unit_test(a_call_of_what_is_not_exported_fails_the_scope_with_no_target),
+      cmocka_unit_test(a_call_that_was_not_begun_before_bye_fails_with_closing),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

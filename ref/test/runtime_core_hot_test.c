@@ -113,10 +113,40 @@ static void a_deadline_that_comes_in_the_middle_of_hot_code_is_seen_there(void *
   pair_free(p);
 }
 
+static void cut_and_burn(copse_job *job) {
+  burner *h = (burner *)(void *)job;
+  copse__link_abort(h->p->la, COPSE_CODE_LINK_LOST, "cut in the middle of it");
+  burn_until_expired(job);
+}
+
+static void a_link_that_is_lost_in_the_middle_of_hot_code_cancels_it_there(void **state) {
+  pair *p = pair_new(NULL);
+  burner h = {.p = p, .job = {.cb = cut_and_burn}};
+  ending e;
+  copse_open_options o = COPSE_OPEN_OPTIONS;
+  (void)state;
+  copse_export(p->b, "burn", serve, &h, COPSE_FROM_ANYONE, false);
+  copse_set_interrupt(p->b, interrupt, &h);
+  copse_scope *scope = pair_scope(p->a, &e, -1);
+  o.target = "burn";
+  o.cbs.done = on_done;
+  o.data = &h;
+  assert_int_equal(copse_open(p->to_b, scope, &o, &h.near), COPSE_OK);
+  while (!h.far) pair_turn(&p->loop);
+  copse_post(p->b, &h.job);
+  pair_until(p, &h.done);
+  assert_true(h.burnt);
+  copse_set_interrupt(p->b, NULL, NULL);
+  copse_scope_seal(scope, NULL);
+  pair_until(p, &e.ended);
+  pair_free(p);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(hot_code_is_asked_to_pump_when_something_came_and_not_before),
       cmocka_unit_test(a_deadline_that_comes_in_the_middle_of_hot_code_is_seen_there),
+      cmocka_unit_test(a_link_that_is_lost_in_the_middle_of_hot_code_cancels_it_there),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

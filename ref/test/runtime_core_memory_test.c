@@ -3,35 +3,11 @@
  * Every allocation of a busy scene fails in turn: something may be refused, a context may fail, a link may be given up; but
  * everything that began ends, once, and nothing is lost or touched after it is gone. The program is linked so that the
  * library's allocations come through here (--wrap). */
+#include "failing_memory.h"
 #include "runtime_core_pair.h"
 
 #include <stdio.h>
 #include <unistd.h>
-
-static long countdown = -1; /* allocations until one fails; below 0: none does */
-static bool failed;
-
-static bool refuse(void) {
-  if (countdown < 0 || countdown-- > 0) return false;
-  failed = true;
-  return true;
-}
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *ptr, size_t size);
-char *__real_strdup(const char *text);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *ptr, size_t size);
-char *__wrap_strdup(const char *text);
-
-void *__wrap_malloc(size_t size) { return refuse() ? NULL : __real_malloc(size); }
-void *__wrap_calloc(size_t count, size_t size) {
-  return refuse() ? NULL : __real_calloc(count, size);
-}
-void *__wrap_realloc(void *ptr, size_t size) { return refuse() ? NULL : __real_realloc(ptr, size); }
-char *__wrap_strdup(const char *text) { return refuse() ? NULL : __real_strdup(text); }
 
 /* ------------------------------------------------------------------------------------------- the scene */
 

@@ -29,7 +29,7 @@ static void pour(end_of *e) {
 static bool on_item(copse_context *ctx, copse_bytes value, void *arg) {
   end_of *e = arg;
   (void)ctx;
-  if (copse_value_type(value) == COPSE_BIN) {
+  if (copse_value_type(value) == COPSE_BIN || copse_value_type(value) == COPSE_STR) {
     e->bytes += value.size;
   } else {
     assert_int_equal(pair_int_of(value), e->received);
@@ -287,6 +287,45 @@ static void a_result_that_is_too_large_becomes_the_error_too_large(void **state)
   finish(p, scope, &e);
 }
 
+static copse_status send_text(pair *p, copse_context *ctx, const char *text, size_t size) {
+  copse_status status;
+  while ((status = copse_send_str(ctx, text, size)) == COPSE_EAGAIN) pair_turn(&p->loop);
+  return status;
+}
+
+/* Sizes at which the head of a str changes, and one that is lent; far.bytes counts the heads. */
+static void texts_of_every_size_pass_and_what_is_not_utf8_is_refused(void **state) {
+  pair *p = pair_new(NULL);
+  ending e;
+  end_of near = {0}, far = {.window = {100, 3000000}};
+  static const struct {
+    size_t size, head;
+  } cases[] = {{0, 1},   {1, 1},     {31, 1},    {32, 2},    {255, 2},
+               {256, 3}, {65535, 3}, {65536, 5}, {300000, 5}};
+  char *text = malloc(300000);
+  uint64_t bytes = 0;
+  (void)state;
+  assert_non_null(text);
+  memset(text, 'x', 300000);
+  copse_export(p->b, "stream", serve, &far, COPSE_FROM_ANYONE, false);
+  copse_scope *scope = pair_scope(p->a, &e, -1);
+  copse_context *ctx = open_by_hand(p, scope, &near);
+  pair_settle(p);
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    assert_int_equal(send_text(p, ctx, text, cases[i].size), COPSE_OK);
+    bytes += cases[i].head + cases[i].size;
+  }
+  assert_int_equal(send_text(p, ctx, "\xc3", 1), COPSE_EVALUE);
+  assert_int_equal(send_text(p, ctx, "\xc3\xa4", 2), COPSE_OK);
+  copse_end(ctx);
+  pair_until(p, &near.done);
+  assert_int_equal(near.kind, COPSE_RETURNED);
+  assert_int_equal(far.received, sizeof cases / sizeof cases[0] + 1);
+  assert_true(far.bytes == bytes + 3);
+  free(text);
+  finish(p, scope, &e);
+}
+
 static void a_malformed_value_is_refused_before_it_is_sent(void **state) {
   pair *p = pair_new(NULL);
   ending e;
@@ -357,6 +396,7 @@ int main(void) {
       cmocka_unit_test(big_bins_pass_whole_and_without_being_kept_by_the_sender),
       cmocka_unit_test(what_is_larger_than_the_peer_takes_fails_here_and_nothing_is_sent),
       cmocka_unit_test(a_result_that_is_too_large_becomes_the_error_too_large),
+      cmocka_unit_test(texts_of_every_size_pass_and_what_is_not_utf8_is_refused),
       cmocka_unit_test(a_malformed_value_is_refused_before_it_is_sent),
       cmocka_unit_test(a_flush_is_told_when_the_last_byte_has_left_or_never_will),
   };

@@ -156,6 +156,26 @@ copse_child *stage_spawn(stage *s, const char *name, const char *mode,
   return child;
 }
 
+copse_context *stage_grow(stage *s, copse_child *child, int levels, int width, const char *mode) {
+  copse_open_options options = COPSE_OPEN_OPTIONS;
+  copse_context *ctx;
+  copse_buf args;
+  copse_buf_init(&args, 256, NULL);
+  copse_pack_map(&args, 3);
+  copse_pack_cstr(&args, "levels");
+  copse_pack_int(&args, levels);
+  copse_pack_cstr(&args, "width");
+  copse_pack_int(&args, width);
+  copse_pack_cstr(&args, "mode");
+  copse_pack_cstr(&args, mode);
+  options.target = "grow";
+  options.args = copse_buf_bytes(&args);
+  options.send = true;
+  assert_int_equal(copse_open(copse_child_peer(child), s->scope, &options, &ctx), COPSE_OK);
+  copse_buf_deinit(&args);
+  return ctx;
+}
+
 static void main_cb(copse *rt, copse_scope *scope, copse_bytes config, void *arg) {
   stage *s = arg;
   (void)config;

@@ -61,6 +61,9 @@ void stage_init(stage *s);
 /* Spawns the actor-tool in a mode, as `name`; options may change everything but name and argv. */
 copse_child *stage_spawn(stage *s, const char *name, const char *mode,
                          const copse_spawn_options *options);
+/* Opens the tool's `grow` on a child that is ready: `levels` of `width` children each below it, the
+ * lowest of which then do what `mode` says. It lasts until its END. */
+copse_context *stage_grow(stage *s, copse_child *child, int levels, int width, const char *mode);
 /* Runs the root until it ends. */
 void stage_run(stage *s);
 /* Frees the root and fails the test if anything is left: a process, a zombie, a descriptor. */

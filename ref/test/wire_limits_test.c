@@ -179,6 +179,27 @@ static void an_unfinished_message_beyond_my_partials_is_a_violation(void **state
   expect_violation(it, COPSE_CODE_LIMIT, 5);
 }
 
+/* FRAME-020: one OPEN at a time may be unfinished; whole ones of higher ids may pass it. */
+static void
+a_whole_open_may_come_between_the_fragments_of_another_and_a_second_part_may_not(void **state) {
+  struct fixture *it = *state;
+  const copse_credit none = {0, 0};
+  test_frame(&it->buf, COPSE_KIND_OPEN, true, 1, TEST_BYTES("\x81\xa6tar"));
+  assert_int_equal(give(it).type, COPSE_EV_NONE);
+  test_open(&it->buf, 3, "whole", false, false, none);
+  copse_event event = give(it);
+  assert_int_equal(event.type, COPSE_EV_OPEN);
+  assert_int_equal(event.context, 3);
+  test_frame(&it->buf, COPSE_KIND_OPEN, false, 1, TEST_BYTES("get\xa1x"));
+  event = give(it);
+  assert_int_equal(event.type, COPSE_EV_OPEN);
+  assert_int_equal(event.context, 1);
+  test_frame(&it->buf, COPSE_KIND_OPEN, true, 5, TEST_BYTES("\x81\xa6tar"));
+  assert_int_equal(give(it).type, COPSE_EV_NONE);
+  test_frame(&it->buf, COPSE_KIND_OPEN, true, 7, TEST_BYTES("\x81\xa6tar"));
+  expect_violation(it, COPSE_CODE_FRAME, 7);
+}
+
 static void an_abandoned_message_makes_room_for_another(void **state) {
   struct fixture *it = *state;
   for (uint64_t id = 1; id <= 5; id += 2) open_stream(it, id, plenty);
@@ -412,6 +433,7 @@ int main(void) {
       TEST(a_context_beyond_my_limit_is_a_violation),
       TEST(a_slot_is_held_until_its_terminal_is_handed_over),
       TEST(an_unfinished_message_beyond_my_partials_is_a_violation),
+      TEST(a_whole_open_may_come_between_the_fragments_of_another_and_a_second_part_may_not),
       TEST(an_abandoned_message_makes_room_for_another),
       TEST(a_control_frame_beyond_1_kib_is_a_violation),
       TEST(a_second_ping_before_the_answer_is_handed_over_is_a_violation),

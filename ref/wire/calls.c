@@ -300,7 +300,8 @@ copse_status copse_wire_cancel(copse_wire *wire, uint64_t context, const copse_c
     uint8_t bytes[COPSE__CONTROL_MAX];
     copse_buf buf;
     copse__buf_fixed(&buf, bytes, sizeof bytes);
-    copse__cause_encode(&buf, cause, grace_ms >= 0);
+    enum { GRACE_MAX = 6 + 9 };
+    copse__cause_encode(&buf, cause, grace_ms >= 0, GRACE_MAX);
     if (grace_ms >= 0) {
       copse_pack_cstr(&buf, "grace");
       copse_pack_int(&buf, grace_ms);
@@ -405,10 +406,11 @@ copse_status copse_wire_cancelled(copse_wire *wire, uint64_t context, const cops
   if (!cause_ok(cause)) return COPSE_EINVAL;
   if (copse__callee[ctx->life][COPSE__CALLEE_ON_SEND_CANCELLED_DUE] == COPSE__MISUSE)
     return COPSE_ESTATE;
-  uint8_t bytes[COPSE__CONTROL_MAX];
+  uint8_t bytes[COPSE__CONTROL_MAX + 64]; /* a message, so the whole text of a CANCEL fits */
   copse_buf buf;
   copse__buf_fixed(&buf, bytes, sizeof bytes);
-  copse__cause_encode(&buf, cause, 1);
+  enum { RAN_SIZE = 4 + 1 };
+  copse__cause_encode(&buf, cause, 1, RAN_SIZE);
   copse_pack_cstr(&buf, "ran");
   copse_pack_bool(&buf, ran);
   if (copse_buf_status(&buf)) return COPSE_EINVAL;

@@ -236,8 +236,12 @@ static bool walk_fields(struct walk *walk, copse_bytes payload, const struct fie
     if (values[index].data) fault(walk, COPSE_CODE_SCHEMA, "key occurs twice");
     values[index] = value;
     struct walk inner = {COPSE_CODE_NONE, NULL};
-    if (!fits(&inner, &fields[index], value, depth, causes))
-      fault(walk, COPSE_CODE_SCHEMA, inner.why ? inner.why : "field of wrong type or out of range");
+    if (fits(&inner, &fields[index], value, depth, causes)) continue;
+    if (inner.code == COPSE_CODE_VALUE) { /* inside a cause */
+      *walk = inner;
+      return false;
+    }
+    fault(walk, COPSE_CODE_SCHEMA, inner.why ? inner.why : "field of wrong type or out of range");
   }
   if (reader.at != reader.end) {
     walk->code = COPSE_CODE_VALUE;
@@ -514,10 +518,10 @@ copse_code copse__cancelled_decode(copse_bytes payload, copse_event *event, cons
   return walk.code;
 }
 
-void copse__cause_encode(copse_buf *buf, const copse_cause *cause, int extra) {
+void copse__cause_encode(copse_buf *buf, const copse_cause *cause, int extra, size_t reserve) {
   static const uint8_t nobody[16];
   const bool by = memcmp(cause->by.id, nobody, sizeof nobody) != 0;
-  const size_t size = strnlen(cause->message, sizeof cause->message - 1);
+  size_t size = strnlen(cause->message, sizeof cause->message - 1);
   copse_pack_map(buf, 1u + by + (size > 0) + (unsigned)extra);
   copse_pack_cstr(buf, "origin");
   copse_pack_cstr(buf, copse_origin_text(cause->origin));
@@ -525,10 +529,11 @@ void copse__cause_encode(copse_buf *buf, const copse_cause *cause, int extra) {
     copse_pack_cstr(buf, "by");
     copse_pack_ref(buf, &cause->by, false);
   }
-  if (size > 0) {
-    copse_pack_cstr(buf, "message");
-    copse_pack_str(buf, cause->message, size);
-  }
+  if (size == 0) return;
+  copse_pack_cstr(buf, "message");
+  const size_t left = buf->max - buf->size, others = reserve + 3; /* the head of a str */
+  size = copse__utf8_fit((const uint8_t *)cause->message, size, left > others ? left - others : 0);
+  copse_pack_str(buf, cause->message, size);
 }
 
 /* -------------------------------------------------------------------------- error map */

@@ -168,13 +168,11 @@ copse_event_type copse_wire_next(copse_wire *wire, copse_event *event) {
 
 bool copse_wire_next_item(copse_wire *wire, uint64_t context, copse_bytes *value) {
   if (wire->failed || !copse__list_empty(&wire->notices)) return false;
-  const copse__context *ctx = copse__context_find(wire, context);
-  if (!ctx || !copse__item_is_next(wire, ctx)) return false;
+  copse__context *ctx = copse__context_find(wire, context);
   copse_event event;
   event.type = COPSE_EV_NONE;
   event.value = (copse_bytes){NULL, 0};
-  (void)copse__receive(wire, &event);
-  if (event.type != COPSE_EV_ITEM) return false; /* a violation, of which copse_wire_next tells */
+  if (!ctx || !copse__receive_item(wire, ctx, &event)) return false;
   value->data = event.value.data; /* one by one: a copy of the pair would stall on the stores */
   value->size = event.value.size;
   return true;

@@ -19,6 +19,9 @@
 #include "wire/tables.h"
 #include "wire/value.h"
 
+#include <endian.h>
+#include <string.h>
+
 enum {
   COPSE__FRAME_MAX = (1 << 24) - 1,
   COPSE__CONTROL_MAX = 1024,      /* payload of a frame that is no message */
@@ -197,8 +200,20 @@ typedef struct copse__frame {
   uint64_t context;
 } copse__frame;
 
-void copse__frame_read(const uint8_t *at, copse__frame *frame);
-void copse__frame_write(uint8_t *at, copse__frame frame);
+static inline void copse__frame_read(const uint8_t *at, copse__frame *frame) {
+  uint32_t first;
+  uint64_t context;
+  memcpy(&first, at, sizeof first);
+  memcpy(&context, at + sizeof first, sizeof context);
+  first = be32toh(first);
+  *frame = (copse__frame){first >> 8, first >> 7 & 1, first & 0x7f, be64toh(context)};
+}
+static inline void copse__frame_write(uint8_t *at, copse__frame frame) {
+  const uint32_t first = htobe32(frame.length << 8 | (uint32_t)frame.more << 7 | frame.kind);
+  const uint64_t context = htobe64(frame.context);
+  memcpy(at, &first, sizeof first);
+  memcpy(at + sizeof first, &context, sizeof context);
+}
 
 /* What a kind of frame may be. */
 typedef struct copse__kind_rule {
@@ -253,8 +268,16 @@ static inline uint64_t copse__output_end(const copse_wire *wire) {
 /* Makes room for `size` bytes besides the reserve. */
 copse_status copse__output_reserve(copse_wire *wire, size_t size);
 /* These go into reserved room and cannot fail. */
-void copse__output_header(copse_wire *wire, copse__frame frame);
-void copse__output_bytes(copse_wire *wire, const void *data, size_t size);
+static inline void copse__output_header(copse_wire *wire, copse__frame frame) {
+  copse__frame_write(wire->out.data + wire->out.tail, frame);
+  wire->out.tail += COPSE_HEADER_SIZE;
+  wire->frames_out++;
+}
+static inline void copse__output_bytes(copse_wire *wire, const void *data, size_t size) {
+  if (size == 0) return;
+  memcpy(wire->out.data + wire->out.tail, data, size);
+  wire->out.tail += size;
+}
 void copse__output_lend(copse_wire *wire, const void *data, size_t size);
 bool copse__output_can_lend(const copse_wire *wire);
 /* A whole frame that is no message. */
@@ -282,9 +305,9 @@ copse_status copse__messages_settle(copse_wire *wire);
 
 /* Takes frames until one has made an event, a notice or a violation; false: no whole frame left. */
 bool copse__receive(copse_wire *wire, copse_event *event);
-/* Whether the next frame completes an item that is wanted: taking it makes that event, or a
- * violation, and goes on to no other frame. */
-bool copse__item_is_next(const copse_wire *wire, const copse__context *ctx);
+/* Takes the next frame if it is a whole item of this context that is wanted, and no other. False
+ * without an event: it is not, or it was a violation. */
+bool copse__receive_item(copse_wire *wire, copse__context *ctx, copse_event *event);
 
 /* --------------------------------------------------------------------------------- link.c */
 
@@ -313,7 +336,9 @@ copse_code copse__cancel_decode(copse_bytes payload, copse_event *event, const c
 copse_code copse__cancelled_decode(copse_bytes payload, copse_event *event, const char **why);
 copse_code copse__error_check(copse_bytes payload, const char **why);
 
-void copse__cause_encode(copse_buf *buf, const copse_cause *cause, int extra);
+/* The map of a cause; the caller packs so many keys more, for which so many bytes of a fixed buffer
+ * are left: the message is cut for that. */
+void copse__cause_encode(copse_buf *buf, const copse_cause *cause, int extra, size_t reserve);
 /* Writes an error map that is too large again, with less in it. */
 void copse__error_cut(copse_buf *buf, copse_bytes error, size_t max);
 

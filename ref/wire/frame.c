@@ -7,30 +7,6 @@
  */
 #include "wire/engine.h"
 
-void copse__frame_read(const uint8_t *at, copse__frame *frame) {
-  frame->length = (uint32_t)at[0] << 16 | (uint32_t)at[1] << 8 | at[2];
-  frame->more = at[3] >> 7;
-  frame->kind = at[3] & 0x7f;
-  frame->context = (uint64_t)at[4] << 56 | (uint64_t)at[5] << 48 | (uint64_t)at[6] << 40 |
-                   (uint64_t)at[7] << 32 | (uint64_t)at[8] << 24 | (uint64_t)at[9] << 16 |
-                   (uint64_t)at[10] << 8 | at[11];
-}
-
-void copse__frame_write(uint8_t *at, copse__frame frame) {
-  at[0] = (uint8_t)(frame.length >> 16);
-  at[1] = (uint8_t)(frame.length >> 8);
-  at[2] = (uint8_t)frame.length;
-  at[3] = (uint8_t)(frame.kind | (frame.more ? 0x80u : 0u));
-  at[4] = (uint8_t)(frame.context >> 56);
-  at[5] = (uint8_t)(frame.context >> 48);
-  at[6] = (uint8_t)(frame.context >> 40);
-  at[7] = (uint8_t)(frame.context >> 32);
-  at[8] = (uint8_t)(frame.context >> 24);
-  at[9] = (uint8_t)(frame.context >> 16);
-  at[10] = (uint8_t)(frame.context >> 8);
-  at[11] = (uint8_t)frame.context;
-}
-
 enum { OPENER = 1, CALLEE = 2, BOTH = 3 };
 #define LINK .known = true, .link = true
 #define CONTROL .known = true, .limit = COPSE__CONTROL_MAX

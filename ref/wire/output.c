@@ -58,18 +58,6 @@ copse_status copse__output_reserve(copse_wire *wire, size_t size) {
 #endif
 }
 
-void copse__output_header(copse_wire *wire, copse__frame frame) {
-  copse__frame_write(wire->out.data + wire->out.tail, frame);
-  wire->out.tail += COPSE_HEADER_SIZE;
-  wire->frames_out++;
-}
-
-void copse__output_bytes(copse_wire *wire, const void *data, size_t size) {
-  if (size == 0) return;
-  memcpy(wire->out.data + wire->out.tail, data, size);
-  wire->out.tail += size;
-}
-
 bool copse__output_can_lend(const copse_wire *wire) {
   return wire->out.lent_count < COPSE__LENT_COUNT;
 }

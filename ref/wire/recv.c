@@ -112,8 +112,8 @@ static bool judge_fragments(const copse_wire *wire, const copse__frame *frame,
       partials--;
     }
   }
-  if (frame->kind == COPSE_KIND_OPEN && verdict->first && wire->opening_id)
-    return bad(verdict, COPSE_CODE_FRAME, "an OPEN while another is unfinished");
+  if (frame->kind == COPSE_KIND_OPEN && frame->more && verdict->first && wire->opening_id)
+    return bad(verdict, COPSE_CODE_FRAME, "a second unfinished OPEN");
   if (size > wire->mine.message)
     return bad(verdict, COPSE_CODE_LIMIT, "longer than my message limit");
   if (verdict->first && frame->more && partials >= wire->mine.partials)
@@ -303,6 +303,15 @@ static void on_open(copse_wire *wire, copse__context *ctx, copse_bytes payload,
   event_of(ctx, event, COPSE_EV_OPEN);
 }
 
+static void on_item(copse_wire *wire, copse__context *ctx, copse_bytes payload,
+                    copse_event *event) {
+  if (!value_ok(wire, ctx, payload)) return;
+  event_of(ctx, event, COPSE_EV_ITEM);
+  event->value.data = payload.data; /* one by one: a copy of the pair would stall on the stores */
+  event->value.size = payload.size;
+  event->item.bytes = payload.size;
+}
+
 static void on_stop(copse_wire *wire, copse__context *ctx, copse_event *event) {
   const uint8_t next = copse__out[ctx->out][COPSE__OUT_ON_STOP];
   if (next == COPSE__IGNORED) return;
@@ -422,12 +431,7 @@ static void apply(copse_wire *wire, const copse__frame *frame, const struct verd
     event_of(ctx, event, COPSE_EV_STARTED);
     event->value = payload;
     return;
-  case COPSE_KIND_ITEM:
-    if (!value_ok(wire, ctx, payload)) return;
-    event_of(ctx, event, COPSE_EV_ITEM);
-    event->value = payload;
-    event->item.bytes = payload.size;
-    return;
+  case COPSE_KIND_ITEM: on_item(wire, ctx, payload, event); return;
   case COPSE_KIND_END:
     ctx->in = verdict->next_in;
     event_of(ctx, event, COPSE_EV_END);
@@ -439,15 +443,48 @@ static void apply(copse_wire *wire, const copse__frame *frame, const struct verd
   }
 }
 
-bool copse__item_is_next(const copse_wire *wire, const copse__context *ctx) {
+/* ------------------------------------------------------------------------ item by item */
+
+/* Whether a whole frame is what nearly all are on a busy link: one item of a stream that both ends
+ * have begun, unsplit and within every limit. All that `judge` would ask of it is asked here at
+ * once; anything else it has to judge. */
+static bool is_plain_item(const copse_wire *wire, const copse__context *ctx,
+                          const copse__frame *frame) {
+  return frame->kind == COPSE_KIND_ITEM && !frame->more && frame->length <= wire->mine.frame &&
+         frame->length <= wire->mine.message && wire->link == COPSE__LINK_OPEN &&
+         ctx->in == COPSE__HALF_OPEN && !ctx->incoming &&
+         ctx->life == (ctx->opener ? (uint8_t)COPSE__OPENER_STARTED : COPSE__CALLEE_STARTED) &&
+         ctx->taken.items < ctx->given.items && ctx->taken.bytes < ctx->given.bytes;
+}
+
+static void take_plain_item(copse_wire *wire, copse__context *ctx, copse_bytes payload,
+                            copse_event *event) {
+  copse__input *in = &wire->in;
+  in->judged = false;
+  in->head += COPSE_HEADER_SIZE + payload.size;
+  wire->frames_in++;
+  ctx->taken.items++;
+  ctx->taken.bytes += payload.size;
+  on_item(wire, ctx, payload, event);
+}
+
+bool copse__receive_item(copse_wire *wire, copse__context *ctx, copse_event *event) {
   const copse__input *in = &wire->in;
   const size_t left = in->tail - in->head;
   copse__frame frame;
   if (left < COPSE_HEADER_SIZE || ctx->in != COPSE__HALF_OPEN || ctx->skip) return false;
-  copse__frame_read(in->data + in->head, &frame);
-  return frame.context == ctx->id && frame.kind == COPSE_KIND_ITEM && !frame.more &&
-         left - COPSE_HEADER_SIZE >= frame.length;
+  const uint8_t *at = in->data + in->head;
+  copse__frame_read(at, &frame);
+  if (frame.context != ctx->id || frame.kind != COPSE_KIND_ITEM || frame.more ||
+      left - COPSE_HEADER_SIZE < frame.length)
+    return false;
+  if (is_plain_item(wire, ctx, &frame))
+    take_plain_item(wire, ctx, (copse_bytes){at + COPSE_HEADER_SIZE, frame.length}, event);
+  else (void)copse__receive(wire, event);
+  return event->type == COPSE_EV_ITEM;
 }
+
+/* ------------------------------------------------------------------------------- frames */
 
 /* Works through frames until one of them made an event; false when there is no whole frame left. */
 bool copse__receive(copse_wire *wire, copse_event *event) {
@@ -460,6 +497,12 @@ bool copse__receive(copse_wire *wire, copse_event *event) {
     copse__frame_read(at, &frame);
     const bool complete = left - COPSE_HEADER_SIZE >= frame.length;
     if (!complete && in->judged) return false;
+    const copse_bytes payload = {at + COPSE_HEADER_SIZE, frame.length};
+    copse__context *ctx = complete ? copse__context_find(wire, frame.context) : NULL;
+    if (ctx && is_plain_item(wire, ctx, &frame)) {
+      take_plain_item(wire, ctx, payload, event);
+      return true;
+    }
     struct verdict verdict;
     if (!judge(wire, &frame, &verdict)) {
       copse__violate(wire, verdict.code, frame.context, verdict.why);
@@ -471,7 +514,6 @@ bool copse__receive(copse_wire *wire, copse_event *event) {
     in->head += COPSE_HEADER_SIZE + frame.length;
     wire->frames_in++;
     if (verdict.ignore) continue;
-    const copse_bytes payload = {at + COPSE_HEADER_SIZE, frame.length};
     if (frame.context == 0) {
       if (copse__link_receive(wire, &frame, payload, event)) return true;
       continue;

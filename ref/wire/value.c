@@ -8,6 +8,7 @@
  */
 #include "wire/value.h"
 
+#include <endian.h>
 #include <msgpack.h>
 #include <string.h>
 
@@ -39,9 +40,13 @@ void copse_pack_int(copse_buf *buf, int64_t value) {
   msgpack_pack_int64(&pk, value);
 }
 
+/* Always binary64 (VALUE-007): the packer would write what fits as binary32. */
 void copse_pack_float(copse_buf *buf, double value) {
-  msgpack_packer pk = packer(buf);
-  msgpack_pack_double(&pk, value);
+  uint64_t bits;
+  memcpy(&bits, &value, sizeof bits);
+  bits = htobe64(bits);
+  copse_buf_append(buf, "\xcb", 1);
+  copse_buf_append(buf, &bits, sizeof bits);
 }
 
 void copse_pack_str(copse_buf *buf, const char *text, size_t size) {

@@ -24,6 +24,8 @@ function M.get_tick() return tick end
 function M.open_gate() gate:set() end
 function M.ask_helper() return M.helper:call("name") end
 function M.name() return copse.self().name end
+function M.meta() return copse.meta() end
+M.meta_of_context = copse.context(function(ctx) ctx:started(copse.meta()) end)
 function M.env(name) return os.getenv(name) end
 function M.directory()
   local pipe = io.popen("pwd")
@@ -119,6 +121,22 @@ function M.main()
     like(copse.report(err), "victim")
   end)
 
+  test("whichever of several open contexts an actor dies behind, its death is what is raised", function()
+    for victim = 1, 3 do
+      local err = raises("", copse.nursery, function(n)
+        local actors = {}
+        for i = 1, 3 do
+          actors[i] = n:spawn("actor-" .. i)
+          actors[i]:open("hold")
+        end
+        actors[victim]:kill(9)
+        copse.sleep(1000)
+      end)
+      is(err.code, "died")
+      like(err.message, "actor%-" .. victim)
+    end
+  end)
+
   test("an actor that kills itself in a call is the error died", function()
     local err = raises("", copse.nursery, function(n) n:spawn("suicidal"):call("die") end)
     is(err.code, "died")
@@ -162,6 +180,34 @@ function M.main()
     local count = 0
     for _ in pairs(names) do count = count + 1 end
     is(count, 20)
+  end)
+
+  test("a ping tells how long there and back takes, and can be cancelled", function()
+    local err = raises("", copse.nursery, function(n)
+      local a = n:spawn("a")
+      local seconds = a:ping()
+      ok(seconds >= 0 and seconds < 1000, "a time")
+      os.execute("kill -STOP " .. a.pid)
+      is(raises("", copse.timeout, 0.01, a.ping, a).code, "deadline")
+      raises("under way", a.ping, a)
+      a:kill()
+      a:wait()
+      raises("", a.ping, a)
+    end)
+    is(err.code, "died")
+  end)
+
+  test("meta goes along with a call and with a context", function()
+    copse.nursery(function(n)
+      local a = n:spawn("a")
+      is(a:call { "meta", meta = { tenant = "oak", [ "x-y" ] = { 1 } } }, { tenant = "oak", ["x-y"] = { 1 } })
+      is(a:call("meta"), nil)
+      local ctx <close>, meta = a:open { "meta_of_context", meta = { depth = 3 }, args = { 1, 2 } }
+      is(meta, { depth = 3 })
+      raises("by name", a.call, a, { "meta", meta = { 1 } })
+      raises("a table", a.call, a, { "meta", meta = 1 })
+    end)
+    is(copse.meta(), nil)
   end)
 
   test("cancelling while actors are being spawned leaves none", function()

@@ -8,6 +8,11 @@ local M = {}
 
 function M.hello() return "hello from " .. copse.self().name end
 function M.call_by_name(name) return copse.reach(copse.wait(name)):call("hello") end
+function M.connect_to(address, token) return copse.connect(address, { token = token }).name end
+M.watch_all = copse.context(function(ctx)
+  ctx:started()
+  for op, ref, name in copse.watch() do ctx:send({ op, ref.name, name }) end
+end)
 M.registered = copse.context(function(ctx, name)
   copse.register(name)
   ctx:started()
@@ -60,6 +65,51 @@ function M.main()
     is(log, { "add a", "remove a" })
   end)
 
+  test("a watch over all names tells each name, here and from another actor", function()
+    local here, there = {}, {}
+    copse.nursery(function(n)
+      local early = n:spawn("early", { config = { name = "first" } })
+      local watcher = n:spawn("watcher")
+      local watching <close> = watcher:open("watch_all")
+      local ctx <close> = n:spawn("late"):open("registered", "second")
+      n:start(function()
+        for op, ref, name in copse.watch() do
+          here[#here + 1] = table.concat({ op, ref.name, name }, " ")
+          if op == "remove" then break end
+        end
+      end)
+      for change in watching:items() do
+        there[#there + 1] = table.concat(change, " ")
+        if #there == 2 then
+          ctx:finish()
+          ctx:result()
+        end
+        if change[1] == "remove" then break end
+      end
+      watching:cancel()
+      early:cancel()
+    end)
+    local expected = { "add early first", "add late second", "remove late second" }
+    is(here, expected)
+    is(there, expected)
+  end)
+
+  test("registering again and again leaves nothing behind", function()
+    local function memory()
+      collectgarbage()
+      collectgarbage()
+      return collectgarbage("count")
+    end
+    local function again(times)
+      for _ = 1, times do copse.nursery(function() copse.register("again") end) end
+    end
+    again(100)
+    local before = memory()
+    again(2000)
+    local left = memory() - before
+    ok(left < 8, ("%.1f KiB are left"):format(left))
+  end)
+
   test("a watch ends with its scope", function()
     is(raises("", copse.timeout, 0.01, function() for _ in copse.watch() do end end).code, "deadline")
   end)
@@ -100,6 +150,20 @@ function M.main()
       raises("", connected.open, connected, "hello")
       is(connected.alive, false)
     end)
+  end)
+
+  test("who listens on a port is connected to by those who have the token", function()
+    local token = ("secret"):rep(3)
+    copse.listen("tcp:127.0.0.1:0", { token = token })
+    local address
+    for _, a in ipairs(copse.self().addresses) do address = a:match("^tcp:.*") or address end
+    ok(address, "an address with the port that was given")
+    copse.nursery(function(n)
+      local a = n:spawn("a")
+      is(raises("", a.call, a, "connect_to", address).code, "denied")
+      is(a:call("connect_to", address, token), copse.self().name)
+    end)
+    raises("cannot listen: tcp:127.0.0.1:0: a TCP listener needs a token", copse.listen, "tcp:127.0.0.1:0")
   end)
 
   test("what cannot be reached is an error", function()

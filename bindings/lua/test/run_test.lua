@@ -64,6 +64,58 @@ function M.main(command, directory, modules)
     like(out, "level2")
   end)
 
+  test("a program that prints for ever ends when its reader goes, cleans up and says nothing", function()
+    local file = write("endless.lua", [[
+      local copse = require "copse"
+      local M = {}
+      local put = { print = function() print("more") end, write = function() io.write("more\n") end }
+      function M.work(how, pause)
+        local _ <close> = setmetatable({}, { __close = function() io.stderr:write("tidied up\n") end })
+        while true do put[how](); if pause then copse.sleep(0.001) end end
+      end
+      function M.main(where, how, pause)
+        if where == "here" then M.work(how, pause) end
+        copse.nursery(function(n)
+          for i = 1, 2 do
+            n:start(function() n:spawn("w" .. i, { module = "endless" }):call("work", how, pause) end)
+          end
+        end)
+      end
+      return M]])
+    for _, arguments in ipairs { "here print", "here write", "here write pause", "below print", "below write pause" } do
+      local out = run(("bash -c '%s run %s %s | head -1; exit ${PIPESTATUS[0]}'"):format(command, file, arguments))
+      is((out:gsub("tidied up\n", "")), "more\n")
+      like(out, "tidied up")
+      local _, status = run(("bash -c '%s run %s %s 2>/dev/null | head -1; exit ${PIPESTATUS[0]}'")
+        :format(command, file, arguments))
+      is(status, 1)
+    end
+  end)
+
+  test("a program that blocks in a read can be interrupted, by asking again", function()
+    local file = write("blocked.lua", [[
+      local copse = require "copse"
+      return { main = function()
+        local _ <close> = setmetatable({}, { __close = function() print("tidied up") end })
+        print("ready")
+        io.read()
+        copse.sleep(3600)
+      end }]])
+    write("asks.sh", ([[
+      cd %s && rm -f fifo out && mkfifo fifo && exec 3<>fifo && : >out
+      %s run %s <&3 >out &
+      blocks() {
+        until grep -q '^State:.S' /proc/$!/status && ! grep -q '^ShdPnd:.*[1-9a-f]' /proc/$!/status
+        do sleep 0.02; done
+      }
+      until grep -q ready out; do sleep 0.02; done
+      blocks; kill -TERM $!; blocks; kill -TERM $!
+      wait $!; status=$?; cat out; exit $status]]):format(directory, command, file))
+    local out, status = run("bash " .. directory .. "/asks.sh")
+    is(out, "ready\ntidied up\n")
+    is(status, 0)
+  end)
+
   test("a syntax error and a missing module are reported", function()
     local out, status = lua("return {")
     is(status, 1)

@@ -94,6 +94,17 @@ function M.main()
     is(waits, 1)
   end)
 
+  test("a nursery that ends because all around it is cancelled does not let its task go on", function()
+    local log = {}
+    copse.nursery(function(n)
+      copse.nursery(function(inner)
+        inner:start(function() n:cancel(); copse.sleep(1000) end)
+      end)
+      log[1] = "as if it had been done"
+    end)
+    is(log, {})
+  end)
+
   test("a wait in the clean-up of a cancelled scope fails again", function()
     local again
     copse.nursery(function(n)
@@ -312,6 +323,15 @@ function M.main()
     raises("not negative", copse.sleep, -1)
     raises("function", copse.nursery, 1)
     raises("function", copse.timeout, 1)
+    copse.nursery(function(n) raises("function expected, got nil", n.start, n, nil) end)
+  end)
+
+  test("an option that does not exist is refused, and those that do are named", function()
+    copse.nursery(function(n)
+      like(raises("spawn has no option 'modul'", n.spawn, n, "x", { modul = "x" }), "module, ")
+    end)
+    raises("copse.context has no option 'windov'; there are: window", copse.context, print, { windov = 1 })
+    raises("copse.connect has no option 'tokn'", copse.connect, "unix:/x", { tokn = "x" })
   end)
 
   tap.done()

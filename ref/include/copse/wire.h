@@ -403,8 +403,8 @@ typedef struct copse_credit {
 /* What CANCEL and CANCELLED say. `by` has an all-zero id where absent. */
 typedef struct copse_cause {
   copse_origin origin;
-  copse_ref by;      /* without addresses */
-  char message[256]; /* cut to fit, NUL-terminated, UTF-8 */
+  copse_ref by;       /* without addresses */
+  char message[1024]; /* as long as a CANCEL may be; cut to fit, NUL-terminated, UTF-8 */
 } copse_cause;
 
 typedef struct copse_event {
