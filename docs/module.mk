@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: MIT
 #
 # Documents are tested: every block of a page is tried, in order (tools/docs-test says how).
-# The blocks of docs/lua.md are tried by the tests of the binding.
 
-docs_pages := README.md $(filter-out docs/lua.md,$(wildcard docs/*.md))
+docs_pages := README.md $(wildcard docs/*.md)
 
 define docs_suite
 SUITES += docs/$(1)
@@ -12,3 +11,8 @@ DEPS.docs/$(1) = all
 endef
 $(foreach p,$(docs_pages),$(eval $(call docs_suite,$(if $(filter \
   README.md,$(p)),front,$(basename $(notdir $(p)))),$(p))))
+
+# Two pages try the conformance suite, one of them on the testee; the other runs much of it.
+DEPS.docs/results += $(B)/copse-testee
+CMD.docs/conformance := WATCHDOG=1100 $(CMD.docs/conformance)
+TIMEOUT.docs/conformance = 1200

@@ -43,7 +43,7 @@ case {
 
 case {
   id = "cancel.relay.absorbs", req = { "CANCEL-010", "CANCEL-012" },
-  title = "CANCELLED below is absorbed whatever cause it gives, and above the cause is that of above",
+  title = "CANCELLED below is absorbed whatever cause it gives; above it is the cause of above",
   why = "Identity decides nothing: whether CANCEL was sent on that very context does.",
   run = function(t)
     local p = t:boot()
@@ -340,6 +340,15 @@ local function tree(depth, width)
   return map { open = array(calls) }
 end
 
+-- Every level is as wide, and the last of its calls goes one deeper.
+local function comb(depth, width)
+  local args = tree(1, width)
+  if depth > 1 then
+    args.open[width] = map { target = "tck.nursery", args = comb(depth - 1, width) }
+  end
+  return args
+end
+
 local function chain(depth)
   local args = map { target = "x.leaf" }
   for _ = 2, depth do args = map { target = "tck.relay", args = args } end
@@ -354,6 +363,8 @@ local shapes = {
     "A tree of depth 6 and width 2" },
   { "tree-1x16", "tck.nursery", function() return tree(1, 16) end, 16,
     "A tree of depth 1 and width 16" },
+  { "tree-8-deep-16-wide", "tck.nursery", function() return comb(8, 16) end, 8 * 15 + 1,
+    "A tree of depth 8, each level 16 wide," },
 }
 
 for _, s in ipairs(shapes) do

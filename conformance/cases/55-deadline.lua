@@ -444,7 +444,7 @@ case {
 
 case {
   id = "deadline.inherited.unasked-siblings", req = "DEADLINE-007",
-  title = "The first CANCELLED of an inherited deadline cancels the rest of the scope for the deadline",
+  title = "The first CANCELLED of an inherited deadline cancels the rest for the deadline",
   why = "It is the cancellation of the scope.",
   run = function(t)
     local p = t:boot()

@@ -376,8 +376,11 @@ case {
     local c = grow(t, p, 3)
     -- All three have booted when each answers for itself.
     local function answered(v, depth)
-      local k = value.is_map(v) and value.is_array(v.children) and v.children[1]
-      return k and k.rss ~= nil and (depth == 1 or answered(k, depth - 1))
+      if not value.is_array(v) or v.n ~= depth + 1 then return false end
+      for i = 2, v.n do
+        if v[i].rss == nil or not value.eq(v[i].parent, v[i - 1].ref) then return false end
+      end
+      return true
     end
     local info
     for _ = 1, 200 do

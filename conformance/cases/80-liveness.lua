@@ -171,6 +171,7 @@ case {
 
 for _, place in ipairs { "parent", "dialled" } do
   case {
+    waits = true,
     id = "silence." .. place, req = { "LIVE-006", place == "parent" and "LIVE-008" or "LIVE-006" },
       watchdog = 90000,
     title = "Within one host a link is not ended over silence, a broken promise included ("
@@ -205,6 +206,7 @@ case {
 
 for _, busy in ipairs { false, true } do
   case {
+    waits = true,
     id = "heartbeat." .. (busy and "busy" or "idle"), req = { "LIVE-001", "HELLO-010" },
       watchdog = 120000, await = 60000,
     title = "A promised heartbeat is kept" .. (busy and " while user code computes" or ""),

@@ -272,24 +272,3 @@ for _, order in ipairs { "late", "early" } do
     end,
   }
 end
-link_case("loss-terminal", {
-  dial = true, req = { "CROSS-001", "CROSS-003" },
-    title = "Terminals written before a loss are taken",
-  run = function(t, d, p)
-    -- Five relays wait; the suite answers all and ends the link in the same breath.
-    for i = 1, 5 do
-      d:open("tck.relay", map { target = "x." .. i })
-    end
-    local inner = {}
-    for i = 1, 5 do inner[i] = d:accept("x." .. i) end
-    d:cork(function() for i = 1, 5 do inner[i]:returns_with(i) end end)
-    d:shutdown()
-    d:await_eof("LINK-005")
-    local got = 0
-    for _, f in ipairs(d.inbox) do if f.name == "RETURN" then got = got + 1 end end
-    t:check("CROSS-003", got == 5, "five RETURNs before the end", got .. " of them")
-    d.loose = true
-    d:close()
-    t:alive(p)
-  end,
-})

@@ -4,14 +4,14 @@
 --
 -- A case that wants to be the child of a testee has it spawn this program. The bridge carries the
 -- link that the testee gave it to a socket of the suite, tells what it found in its environment and
--- which signals it gets, and does to itself what the suite says: exit, die, close a descriptor. Bytes
--- and orders share one connection, so that an exit never overtakes the last frame.
+-- which signals it gets, and does to itself what the suite says: exit, die, close a descriptor.
+-- Bytes and orders share one connection, so that an exit never overtakes the last frame.
 --
 -- Both ways of that connection carry records: a letter, four bytes of length, big-endian, and so
--- many bytes. To the suite: `i` (the environment, once), `d` (bytes of the link), `z` (the end of its
--- input), `g` (a signal). From the suite: `d` (bytes for the link), `z` (shut the link for writing),
--- `l` (close the link), `e` (write to the standard error output), `x` (exit with this status), `k`
--- (send itself this signal, with its default action).
+-- many bytes. To the suite: `i` (the environment, once), `d` (bytes of the link), `z` (the end of
+-- its input), `g` (a signal). From the suite: `d` (bytes for the link), `z` (shut the link for
+-- writing), `l` (close the link), `e` (write to the standard error output), `x` (exit with this
+-- status), `k` (send itself this signal, with its default action).
 
 local uv = require "luv"
 

@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: MIT
 --
--- What a case gets as `t`: checks that carry requirement ids, waits with budgets, testees and links,
--- and the end that is the same for all: nothing leaked, the testee finished as an actor does,
--- nothing of it survived.
+-- What a case gets as `t`: checks that carry requirement ids, waits with budgets, testees and
+-- links, and the end that is the same for all: nothing leaked, the testee finished as an actor
+-- does, nothing of it survived.
 --
 -- A check that fails ends the case. Its requirement decides the verdict: MUST fails, SHOULD warns,
 -- MAY informs.
@@ -22,11 +22,15 @@ local rank = {
 }
 T.rank = rank
 
+local most_faults, most_events = 50, 50000
+
 function T.new(case, o)
   local t = setmetatable({
-    case = case, spec = o.spec, opts = o.opts, probe = o.probe, dir = o.dir, checks = {}, events = {},
+    case = case, spec = o.spec, opts = o.opts, probe = o.probe, dir = o.dir, checks = {}, events =
+      {},
     links = {}, processes = {}, touched = {}, verdict = "PASS", started = uv.hrtime(),
-    actor = value.ref(uv.random(16), "tck", {}), mark = o.mark, cleanup = {}, cells = {},
+    actor = value.ref(uv.random(16), "tck", {}), mark = o.mark, seen = o.seen, cleanup = {}, cells =
+      {},
     scale = o.opts.time_scale or 1,
   }, T)
   t.budget = {
@@ -36,9 +40,13 @@ function T.new(case, o)
   return t
 end
 
+-- The wire log. Of a flood the beginning tells enough.
 function T:log(e)
+  local n = #self.events
+  if n >= most_events then return end
   e.at = (uv.hrtime() - self.started) / 1e6
-  self.events[#self.events + 1] = e
+  self.events[n + 1] = n < most_events - 1 and e
+    or { at = e.at, link = "suite", dir = "*", text = "the log ends here" }
 end
 
 function T:poke() if self.task then self.task:poke() end end
@@ -84,7 +92,8 @@ end
 
 function T:is(req, observed, expected, what)
   what = what and what .. " " or ""
-  self:check(req, value.eq(observed, expected), what .. value.show(expected), what .. value.show(observed))
+  self:check(req, value.eq(observed, expected), what .. value.show(expected), what
+    .. value.show(observed))
 end
 
 function T:unsupported(text) error({ verdict = "UNSUPPORTED", text = text }, 0) end
@@ -107,8 +116,26 @@ end
 -- Lets `ms` pass. Only for rules of the protocol that are themselves about time.
 function T:elapse(ms) self.task:wait(function() return false end, ms) end
 
+-- Faults of the suite that are none where the peer announces less than the default.
+local limit_of = { ["LIMIT-004"] = "frame", ["LIMIT-007"] = "contexts", ["LIMIT-008"] = "partials",
+  ["LIMIT-010"] = "message" }
+local default_limit = { frame = 65536, message = 1048576, contexts = 256, partials = 8 }
+
+-- Whether the case needs more than the peer takes. If so it ends as UNSUPPORTED.
+function T:too_much(link, side, req)
+  local name = side == "suite" and limit_of[req]
+  local most = name and link.monitor.limits.peer[name]
+  if self.task.interrupted or self.beyond then return self.beyond end
+  if not most or most >= default_limit[name] then return false end
+  self.beyond = true
+  self.task:interrupt { verdict = "UNSUPPORTED",
+    text = "the testee announces " .. name .. " " .. most .. ", and the case needs more" }
+  return true
+end
+
 function T:monitor_fault(link, side, req, text, f)
   f.fault = { side = side, req = req, text = text }
+  if self:too_much(link, side, req) then return end
   local c = { req = req, ok = false, observed = frame.show(f) .. ": " .. text }
   if side == "suite" then
     c.verdict, c.expected = "HARNESS", "a legal frame of the suite"
@@ -117,6 +144,12 @@ function T:monitor_fault(link, side, req, text, f)
   end
   c.monitor = true
   self:record(c)
+  -- A peer that breaks rules as fast as it can is not followed for ever.
+  self.faults = (self.faults or 0) + 1
+  if self.faults == most_faults then
+    link:hold()
+    self.task:interrupt { stop = true }
+  end
 end
 
 -- Testees -----------------------------------------------------------------------------------------
@@ -126,7 +159,7 @@ function T:spawn(o)
   local p = process.start(self, o)
   if not p.stream then return nil, p end
   local link = Link.new(self, { name = p.name, connector = false, stream = p.stream })
-  link.process = p
+  link.process, p.link = p, link
   return link, p
 end
 
@@ -188,7 +221,8 @@ function T:dial(link, o)
   local s = uv.new_pipe(false)
   local connected, err
   s:connect(path, function(e) connected, err = not e, e; self:poke() end)
-  self:await(function() return connected ~= nil and (connected or err) end, "a connection", "ACTOR-005")
+  self:await(function() return connected ~= nil and (connected or err) end, "a connection",
+    "ACTOR-005")
   if err then self:fail("ACTOR-005", "a listener at " .. address, err) end
   self.dialled = (self.dialled or 0) + 1
   local d = Link.new(self, { name = "dialled" .. self.dialled, connector = true, stream = s })
@@ -215,9 +249,17 @@ function T:listen(path, on_connect)
 end
 
 -- The figures of tck.stat.
+local stat_keys = { "pid", "inbound", "outbound", "running", "ran", "cancelled", "fds", "rss" }
+
 function T:stat(link)
   local v = link:call("tck.stat", value.map {}, "KIND-018")
-  if not value.is_map(v) then self:blocked("tck.stat returned no map: " .. value.show(v)) end
+  self:check("EXT-001", value.is_map(v), "a map from tck.stat", value.show(v))
+  for _, key in ipairs(stat_keys) do
+    self:check("EXT-001", math.type(v[key]) == "integer", "tck.stat with an integer " .. key,
+      value.show(v))
+  end
+  self:check("EXT-001", value.is_array(v.children) and value.is_array(v.log),
+    "tck.stat with arrays log and children", value.show(v))
   return v
 end
 
@@ -335,7 +377,8 @@ end
 function T:expect_gone(p)
   if p.exit then return end
   if not self.task:wait(function() return p.exit end, self.budget.await) then
-    self:note("SPAWN-024", false, "the exit of a child whose link is lost", "pid " .. p.pid .. " lives on")
+    self:note("SPAWN-024", false, "the exit of a child whose link is lost", "pid " .. p.pid
+      .. " lives on")
   else
     self:pass("SPAWN-024")
   end
@@ -366,6 +409,14 @@ function T:conclude()
   for _, p in ipairs(self.processes) do if not p.loose then self:expect_gone(p) end end
 end
 
+-- A testee whose link has ended is about to be reaped: how it ended is worth a moment.
+function T:last_words()
+  for _, p in ipairs(self.processes) do
+    local link = p.link
+    if not p.exit and link and link.eof then p:wait(1000 * self.scale) end
+  end
+end
+
 -- Runs after conclude, also where the case failed: closes and kills all that is left.
 function T:tear_down()
   for _, link in ipairs(self.links) do
@@ -380,7 +431,8 @@ function T:tear_down()
     end
     local line = p:sanitizer()
     if line then
-      self:record { req = "ODD-004", ok = false, verdict = "CRASH", expected = "no finding of a sanitizer",
+      self:record { req = "ODD-004", ok = false, verdict = "CRASH", expected =
+        "no finding of a sanitizer",
         observed = line }
     end
   end
@@ -409,7 +461,8 @@ function T:survivors()
   end
   if #left > 0 then
     if self.verdict == "PASS" then
-      self:note("MODEL-009", false, "nothing of the testee's tree left", "pids " .. table.concat(left, ", "))
+      self:note("MODEL-009", false, "nothing of the testee's tree left", "pids "
+        .. table.concat(left, ", "))
     end
     for _, pid in ipairs(left) do uv.kill(pid, 9) end
   else

@@ -74,7 +74,8 @@ function Context:expect(kind, req)
   local kinds = type(kind) == "table" and kind or { kind }
   local what = table.concat(kinds, " or ") .. " on context " .. self.id
   if kinds[1] == "CREDIT" then
-    return self.link:await_frame(function(f) return f.ctx == self.id and f.name == "CREDIT" end, what,
+    return self.link:await_frame(function(f) return f.ctx == self.id and f.name == "CREDIT" end,
+      what,
       self:req(req))
   end
   local f = self:next(what, req)
@@ -127,7 +128,8 @@ end
 function Context:errors(code, req, fields)
   local f = self:expect("ERROR", req)
   same(self.t, self:req(req), f.value.code, code, "ERROR with code")
-  for k, v in pairs(fields or {}) do same(self.t, self:req(req), f.value[k], v, "ERROR with " .. k) end
+  for k, v in pairs(fields or {}) do same(self.t, self:req(req), f.value[k], v, "ERROR with "
+    .. k) end
   return f.value
 end
 
@@ -143,7 +145,8 @@ end
 -- Waits until the peer has granted at least so many items.
 function Context:await_credit(items, req)
   local state = self.link.monitor.ctx[self.id]
-  self.t:await(function() return state.grant.mine[1] >= items end, "CREDIT for " .. items .. " items",
+  self.t:await(function() return state.grant.mine[1] >= items end, "CREDIT for " .. items
+    .. " items",
     self:req(req))
 end
 

@@ -39,7 +39,7 @@ function M.new(o)
       mine = { frame = 65536, message = 1048576, contexts = 256, partials = 8 },
       peer = { frame = 65536, message = 1048576, contexts = 256, partials = 8 },
     },
-    stream = false, cells = {}, unfinished_open = {},
+    stream = false, cells = {}, unfinished_open = {}, spoilt = {},
   }, M)
 end
 
@@ -60,7 +60,8 @@ end
 function M:cell(machine, state, event)
   local row = self.machines[machine][state]
   local cell = row and row[event]
-  if not cell then error("SPEC.md: machine " .. machine .. " has no cell " .. state .. " x " .. event) end
+  if not cell then error("SPEC.md: machine " .. machine .. " has no cell " .. state .. " x "
+    .. event) end
   self.cells[machine .. "/" .. state .. "/" .. event] = true
   return cell
 end
@@ -86,7 +87,8 @@ function M:check_length(side, f, k)
   else
     local most = k.limit == "big" and 16384 or k.limit == "small" and 1024 or 0
     self.touch("LIMIT-006")
-    if f.length > most then return "LIMIT-006", f.length .. " bytes of payload, at most " .. most end
+    if f.length > most then return "LIMIT-006", f.length .. " bytes of payload, at most "
+      .. most end
   end
 end
 
@@ -206,7 +208,7 @@ function M:open_complete(c, f)
 end
 
 -- Fragments: whether the frame may come now. Returns true if it continues a message.
-function M:fragments(side, c, f, k)
+function M:fragments(side, c, f)
   local p = c.partial[side]
   if f.more and not splittable[f.name] then return nil, "FRAME-013", "`more` on " .. f.name end
   if f.more then
@@ -259,7 +261,7 @@ local function sent_event(c, f)
   return "send " .. f.name
 end
 
-function M:half_event(side, c, f)
+function M:half_event(side, f)
   local received = side == "peer"
   if f.name == "ITEM" or f.name == "END" then
     return received and "in" or "out", received and f.name or "send " .. f.name
@@ -298,7 +300,7 @@ function M:life(side, c, f, continues)
   end
   if cell.result == "ignored" then return nil, nil, true end
   if is_half_kind[f.name] and not continues then
-    local which, half_event = self:half_event(side, c, f)
+    local which, half_event = self:half_event(side, f)
     local half = which == "out" and c.out or c.inn
     local hc = self:half(c, which, half_event)
     self.touch(which == "out" and "STREAM-001" or "STREAM-002")
@@ -309,7 +311,8 @@ function M:life(side, c, f, continues)
     end
     if hc.result == "ignored" or hc.result == "nothing" then return nil, nil, true end
   end
-  if not f.more then c.next_life = cell.state else c.next_life = f.name == "OPEN" and cell.state or nil end
+  if not f.more then c.next_life = cell.state else c.next_life = f.name == "OPEN" and cell.state
+    or nil end
 end
 
 function M:limits_of_open(side)
@@ -317,7 +320,8 @@ function M:limits_of_open(side)
   self.open[opener] = self.open[opener] + 1
   self.touch("LIMIT-007")
   local most = self.limits[other(opener)].contexts
-  if self.open[opener] > most then return "LIMIT-007", self.open[opener] .. " contexts of " .. most end
+  if self.open[opener] > most then return "LIMIT-007", self.open[opener] .. " contexts of "
+    .. most end
 end
 
 function M:on_open_id(side, f)
@@ -332,8 +336,10 @@ function M:on_open_id(side, f)
     return "LINK-007", "OPEN after BYE was sent or received"
   end
   self.touch("FRAME-020")
-  if self.unfinished_open[side] then return "FRAME-020", "a second unfinished OPEN" end
-  if f.more then self.unfinished_open[side] = f.ctx end
+  if f.more then
+    if self.unfinished_open[side] then return "FRAME-020", "a second unfinished OPEN" end
+    self.unfinished_open[side] = f.ctx
+  end
   self.highest[side] = f.ctx
   return self:limits_of_open(side)
 end
@@ -363,7 +369,7 @@ function M:assemble(side, c, f, continues)
   self:drop_partial(c, side)
 end
 
-function M:payload(side, f)
+function M:payload(f)
   if f.more then return end
   local k = frame.kind[f.kind]
   if k.payload == "empty" then return end
@@ -415,7 +421,7 @@ function M:context_frame(side, f, k)
     f.after = f.before
     return
   end
-  local continues, req, text = self:fragments(side, c, f, k)
+  local continues, req, text = self:fragments(side, c, f)
   if req then return req, text end
   c.next_life = nil
   local ignored
@@ -429,7 +435,7 @@ function M:context_frame(side, f, k)
   req, text = self:assemble(side, c, f, continues)
   if req then return req, text end
   frame.decode(f)
-  req, text = self:payload(side, f)
+  req, text = self:payload(f)
   if req then return req, text end
   if f.name == "CREDIT" and not ignored then
     req, text = self:on_credit(side, c, f)
@@ -448,9 +454,10 @@ function M:frame(side, f)
   if not self.hello[side] and f.name ~= "HELLO" and f.name ~= "BYE" then
     return self:fault(side, "HELLO-003", f.name .. " before HELLO", f)
   end
-  -- The suite plays by HELLO-003 as well: nothing but HELLO before the peer's.
-  if side == "mine" and not self.hello.peer and f.name ~= "HELLO" and f.name ~= "BYE" then
-    return self:fault(side, "HELLO-003", f.name .. " before the peer's HELLO", f)
+  -- The suite plays by HELLO-003 as well: nothing but HELLO before the peer's. And what it has not
+  -- said, the peer cannot have received.
+  if not self.hello[other(side)] and f.name ~= "HELLO" and f.name ~= "BYE" then
+    return self:fault(side, "HELLO-003", f.name .. " before the other side's HELLO", f)
   end
   local req, text = self:check_length(side, f, k)
   if req then return self:fault(side, req, text, f) end
@@ -472,12 +479,29 @@ function M:frame(side, f)
       return self:fault(side, "HELLO-005", "a second HELLO", f)
     end
     frame.decode(f)
-    req, text = self:payload(side, f)
+    req, text = self:payload(f)
     if req then return self:fault(side, req, text, f) end
     return on_link[f.name](self, side, f)
   end
   req, text = self:context_frame(side, f, k)
-  if req then self:fault(side, req, text, f) end
+  if not req or side == "peer" and self.spoilt[f.ctx] then return end
+  self:fault(side, req, text, f)
+  if side == "mine" then self:spoil(f.ctx) end
+end
+
+-- Once the suite has broken the rules on a context, what the peer makes of it is for the case to
+-- judge.
+function M:spoil(id)
+  if id ~= 0 then self.spoilt[id] = true end
+end
+
+-- What the suite sends against the rules: the monitor passes over it, but it has been sent, and the
+-- peer may name its id.
+function M:illegal(f)
+  self:spoil(f.ctx)
+  if f.name == "OPEN" and f.ctx >> 53 == 0 and self:owner(f.ctx) == "mine" then
+    self.highest.mine = math.max(self.highest.mine, f.ctx)
+  end
 end
 
 -- Whether the suite may still use the context `id` at all.

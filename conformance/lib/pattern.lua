@@ -2,10 +2,10 @@
 --
 -- Shapes that many cases have in common.
 --
--- `both` makes two cases of one: on the link on which the suite is the parent (it accepts, and opens
--- even ids), and on a link that the suite dialled (it connects, and opens odd ids). `reject` is a
--- rejection that counts: the valid twin is accepted first on the same link, then the offence is
--- answered with the right code for the right context, and the testee is alive afterwards.
+-- `both` makes two cases of one: on the link on which the suite is the parent (it accepts, and
+-- opens even ids), and on a link that the suite dialled (it connects, and opens odd ids). `reject`
+-- is a rejection that counts: the valid twin is accepted first on the same link, then the offence
+-- is answered with the right code for the right context, and the testee is alive afterwards.
 
 local M = {}
 

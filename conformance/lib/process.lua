@@ -181,17 +181,14 @@ function Process:alive() return not self.exit end
 local numbers = { TERM = 15, KILL = 9, INT = 2, STOP = 19, CONT = 18, HUP = 1, USR1 = 10 }
 M.signal = numbers
 
--- The end by force, and what of the process group is then left.
+-- The end by force, of its process group as well. Once the leader has been reaped the system may
+-- give the number to somebody else, so then nothing is signalled by it.
 function Process:destroy()
   for _, p in ipairs(self.pipes) do if not p:is_closing() then p:close() end end
-  if not self.exit then
-    self.expected[9] = true
-    uv.kill(-self.pid, 9)
-    uv.kill(self.pid, 9)
-  else
-    -- The group may live on without its leader; its id cannot be taken again while it does.
-    uv.kill(-self.pid, 9)
-  end
+  if self.exit then return end
+  self.expected[9] = true
+  uv.kill(-self.pid, 9)
+  uv.kill(self.pid, 9)
 end
 
 -- What in the output tells of a sanitizer that found something.
@@ -207,8 +204,10 @@ function Process:sanitizer()
   end
 end
 
--- Pids of living processes that bear this mark, whatever their parents and groups.
-function M.marked(mark)
+-- Living processes that bear this mark, whatever their parents and groups: a list of their pids.
+-- With `all`, those of every mark that begins with it.
+function M.marked(mark, all)
+  local wanted = "\0TCK_CASE=" .. mark .. (all and "" or "\0")
   local found = {}
   local dir = uv.fs_scandir("/proc")
   if not dir then return found end
@@ -220,13 +219,21 @@ function M.marked(mark)
       if f then
         local env = f:read("a")
         f:close()
-        if env and ("\0" .. env):find("\0TCK_CASE=" .. mark, 1, true) then
+        if env and ("\0" .. env):find(wanted, 1, true) then
           found[#found + 1] = tonumber(name)
         end
       end
     end
   end
   return found
+end
+
+-- The mark that a process bears, nil if none.
+function M.mark_of(pid)
+  local f = io.open("/proc/" .. pid .. "/environ", "rb")
+  local env = f and f:read("a")
+  if f then f:close() end
+  return env and ("\0" .. env):match("%zTCK_CASE=([^%z]*)")
 end
 
 -- Whether a process exists and is no zombie.

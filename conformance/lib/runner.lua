@@ -2,24 +2,54 @@
 --
 -- Loads the cases, chooses, shuffles, runs them side by side, and adds the verdicts up.
 --
--- Before the first case a probe boots the testee once. What it shows (how far the testee comes, what
--- it claims) decides which cases can run at all: a case whose prerequisite failed is BLOCKED, which
--- is red; a case of a profile that the testee does not claim is UNSUPPORTED, which is not.
+-- Before the first case the probe (cases/00-probe.lua) boots the testee once. What it shows, how
+-- far the testee comes and what it claims, decides which cases can run at all: a case whose
+-- prerequisite failed is BLOCKED, which is red; a case of a profile that the testee does not claim
+-- is UNSUPPORTED, which is not. A testee that stops answering costs a few timeouts, not one for
+-- every case.
+--
+-- The result of a case, from which every report is made:
+--
+--   case         the stanza, with id, req, title, why, profile, area, file
+--   verdict      PASS; WARN (a SHOULD is broken); INFO (a MAY is not used); FAIL (a MUST is
+--                broken);
+--                CRASH (the testee died of it); TIMEOUT (what must come did not); UNSUPPORTED (not
+--                claimed); BLOCKED (cannot be judged); FLAKY (repeats disagree); HARNESS (the suite
+--                is at fault). Of several checks the worst counts.
+--   termination  how the testee ended: the second axis
+--   reason       a text where no check tells it, else nil
+--   checks       list of { req, verdict, expected, observed, monitor }: those that failed
+--   touched      requirement id -> number of times it was looked at
+--   cells        set of "machine/state/event" of SPEC.md's tables that came by
+--   events       the wire log: list of { at (ms), link, dir, text, frame, bytes, before, after }
+--   stderr, stdout, ms, repeats
 
 local uv = require "luv"
 local Task = require "task"
 local T = require "case"
-local value = require "value"
+local process = require "process"
 
 local M = {}
 
+-- After so many timeouts the rest is not tried: in a row, or in all where the probe has failed.
+local patience, little_patience = 12, 4
+
 M.profiles = { "core", "stream", "spawn", "registry" }
+-- Verdicts that speak against nobody.
+local harmless = { PASS = true, WARN = true, INFO = true, UNSUPPORTED = true }
+M.is_profile = {}
+for _, name in ipairs(M.profiles) do M.is_profile[name] = true end
+
+-- How far a testee comes, and how far it must for a case that says what it needs.
+M.stages = { nothing = 0, start = 1, hello = 2, boot = 3, serve = 4, ["end"] = 5 }
+M.needs = { spawn = "hello", hello = "hello", boot = "end" }
 
 -- Cases -------------------------------------------------------------------------------------------
 
 local function check_case(c, file, spec, seen)
   local function bad(text) error(file .. ": case " .. tostring(c.id) .. ": " .. text, 0) end
-  if type(c.id) ~= "string" or not c.id:find("^[%w.+-]+$") then bad("an id of letters, digits, . and -") end
+  if type(c.id) ~= "string"
+    or not c.id:find("^[%w.+-]+$") then bad("an id of letters, digits, . and -") end
   if seen[c.id] then bad("the id is used twice") end
   seen[c.id] = true
   if type(c.req) == "string" then c.req = { c.req } end
@@ -27,8 +57,11 @@ local function check_case(c, file, spec, seen)
   for _, id in ipairs(c.req) do
     if not spec.by_id[id] then bad("SPEC.md has no requirement " .. id) end
   end
-  if type(c.title) ~= "string" or type(c.run) ~= "function" then bad("a title and a run are needed") end
+  if type(c.title) ~= "string"
+    or type(c.run) ~= "function" then bad("a title and a run are needed") end
   c.profile, c.needs, c.file = c.profile or "core", c.needs or "boot", file
+  if not M.needs[c.needs] then bad("it needs " .. tostring(c.needs) .. ", which is no stage") end
+  if c.profile and not M.is_profile[c.profile] then bad("no profile " .. c.profile) end
 end
 
 -- Loads cases/*.lua. Raises a text if one is ill-formed.
@@ -74,7 +107,9 @@ function M.select(cases, opts)
   return out
 end
 
+-- The order by `seed`; 0 leaves it as the files have it.
 local function shuffle(list, seed)
+  if seed == 0 then return end
   math.randomseed(seed)
   for i = #list, 2, -1 do
     local j = math.random(i)
@@ -102,7 +137,8 @@ end
 
 local function summary(t)
   local first = t.checks[1]
-  for _, c in ipairs(t.checks) do if T.rank[c.verdict] > T.rank[first.verdict] then first = c end end
+  for _, c in ipairs(t.checks) do if T.rank[c.verdict] > T.rank[first.verdict] then first =
+    c end end
   local stderr = t.processes[1] and t.processes[1].stderr or ""
   return {
     case = t.case, verdict = t.verdict, reason = t.reason, checks = t.checks, events = t.events,
@@ -118,8 +154,17 @@ function M.run_case(case, o, done)
   local watchdog = uv.new_timer()
   t.task = nil
   local function body()
-    case.run(t)
-    t:conclude()
+    local trace
+    local ok, err = xpcall(function()
+      case.run(t)
+      t:conclude()
+    end, function(e)
+      trace = type(e) == "table" and "" or debug.traceback(tostring(e), 2)
+      return e
+    end)
+    if ok then return end
+    t:last_words()
+    error(trace == "" and err or { verdict = "HARNESS", text = trace }, 0)
   end
   local function finish(_, err, trace)
     watchdog:close()
@@ -148,40 +193,29 @@ end
 
 -- The probe ---------------------------------------------------------------------------------------
 
-local stages = { spawn = 0, hello = 1, boot = 2, serve = 3 }
-M.stages = stages
+function M.probe_of(cases)
+  for _, c in ipairs(cases) do if c.probe then return c end end
+end
 
--- What the testee is and how far it comes: { stage, hello, listening, stat, text }.
-function M.probe(o, done)
-  local seen = { stage = "spawn" }
-  local case = {
-    id = "probe", req = { "EXT-001" }, title = "the probe", profile = "core", await = 10000,
-    run = function(t)
-      local link = t:spawn()
-      seen.hello = t:handshake(link)
-      seen.stage = "hello"
-      link.actor = link:open("copse.actor", t:actor_args { listen = value.array { "unix:" .. t:path("p") } },
-        { send = true })
-      local f = link.actor:expect("STARTED", "ACTOR-005")
-      link.listening = value.is_map(f.value) and f.value.listen or nil
-      seen.listening = link.listening and link.listening.n or 0
-      seen.stage = "boot"
-      t:alive(link)
-      seen.stat = t:stat(link)
-      seen.stage = "serve"
-      link.loose = true
-    end,
-  }
+-- What the testee is and how far it comes: { stage, hello, listening, stat, text, result }.
+function M.probe(case, o, done)
+  local seen = { stage = "nothing" }
+  o.seen = seen
   M.run_case(case, o, function(result)
+    local first = result.worst
+    if not harmless[result.verdict] and seen.stage == "end" then seen.stage = "serve" end
     seen.result = result
-    seen.text = result.reason or result.worst and (result.worst.expected .. ": " .. result.worst.observed)
+    seen.text = result.reason
+      or first and ("expected " .. (first.expected or "?") .. ", observed " .. (first.observed
+        or "?"))
     done(seen)
   end)
 end
 
 local function claims(probe, profile)
   if profile == "core" then return true end
-  for _, name in ipairs(probe.hello and probe.hello.features or {}) do
+  local list = probe.hello and probe.hello.features
+  for _, name in ipairs(type(list) == "table" and list or {}) do
     if name == profile then return true end
   end
   return false
@@ -195,91 +229,192 @@ local function skipped(case, verdict, reason)
     cells = {}, ms = 0, termination = "not started", stderr = "", stdout = "" }
 end
 
--- Several results of one case become one: the worst, or FLAKY if they disagree.
-local function merge(results)
-  local worst, same = results[1], true
-  for _, r in ipairs(results) do
-    if r.verdict ~= results[1].verdict then same = false end
-    if T.rank[r.verdict] > T.rank[worst.verdict] then worst = r end
+-- Takes one more result of a case: the worst is kept, and how often each verdict came.
+local function add(entry, result)
+  entry.n = entry.n + 1
+  entry.counts[result.verdict] = (entry.counts[result.verdict] or 0) + 1
+  local kept = entry.kept
+  if not kept then
+    entry.kept = result
+    return
   end
-  worst.repeats = #results
-  if not same then
-    local count = {}
-    for _, r in ipairs(results) do count[r.verdict] = (count[r.verdict] or 0) + 1 end
-    local parts = {}
-    for v, n in pairs(count) do parts[#parts + 1] = n .. " " .. v end
-    table.sort(parts)
-    if worst.verdict ~= "CRASH" and worst.verdict ~= "HARNESS" then worst.verdict = "FLAKY" end
-    worst.reason = table.concat(parts, ", ") .. " of " .. #results
-  end
-  for _, r in ipairs(results) do
-    for k, n in pairs(r.touched) do worst.touched[k] = (worst.touched[k] or 0) + (r == worst and 0 or n) end
-  end
-  return worst
+  local worse = T.rank[result.verdict] > T.rank[kept.verdict]
+  local better, other = worse and result or kept, worse and kept or result
+  for k, n in pairs(other.touched) do better.touched[k] = (better.touched[k] or 0) + n end
+  for k in pairs(other.cells) do better.cells[k] = true end
+  entry.kept = better
 end
 
--- Runs the cases. progress(result, count, total) after each; done(results, probe) at the end, the
--- results in the order of `cases`.
-function M.run(cases, o, progress, done)
-  local base = { spec = o.spec, opts = o.opts, dir = o.dir }
-  local serial = 0
-  local function options(probe)
-    serial = serial + 1
-    return { spec = base.spec, opts = base.opts, dir = base.dir, probe = probe,
-      mark = o.mark .. "." .. serial }
+-- Several results of one case become one: the worst, or FLAKY if they disagree.
+local function merged(entry)
+  local r = entry.kept
+  r.repeats = entry.n
+  local parts = {}
+  for v, n in pairs(entry.counts) do parts[#parts + 1] = n .. " " .. v end
+  if #parts > 1 then
+    table.sort(parts)
+    local text = table.concat(parts, ", ") .. " of " .. entry.n
+    r.reason = r.reason and text .. "; " .. r.reason or text
+    if r.verdict ~= "HARNESS" then r.verdict = "FLAKY" end
   end
-  M.probe(options(), function(probe)
-    local queue, collected, left, running = {}, {}, 0, 0
-    local stage = stages[probe.stage]
-    for _, c in ipairs(cases) do
-      collected[c] = {}
-      if not claims(probe, c.profile) and probe.stage ~= "spawn" then
-        collected[c][1] = skipped(c, "UNSUPPORTED", "the feature " .. c.profile .. " is not claimed")
-      elseif stage < stages[c.needs] then
-        collected[c][1] = skipped(c, "BLOCKED", "the testee does not come so far: " .. (probe.text or ""))
-      else
-        for _ = 1, o.opts.repeats or 1 do queue[#queue + 1] = c end
+  return r
+end
+
+-- Processes that outlived the run, for each case by its mark. A testee that the suite killed may
+-- take a moment, and so may what watches over it.
+local function survivors(mark, scale, done)
+  local tries = 0
+  local timer = uv.new_timer()
+  timer:start(0, math.ceil(50 * scale), function()
+    local left = process.marked(mark, true)
+    tries = tries + 1
+    if #left > 0 and tries < 100 then return end
+    timer:close()
+    done(left)
+  end)
+end
+
+local Run = {}
+Run.__index = Run
+
+function Run:options(probe)
+  self.serial = self.serial + 1
+  local mark = self.o.mark .. "." .. self.serial
+  return { spec = self.o.spec, opts = self.o.opts, dir = self.o.dir, probe = probe, mark = mark }
+end
+
+-- Sorts out what cannot run; the rest is queued, as often as it is to be repeated.
+function Run:plan()
+  local probe, stage = self.probe, M.stages[self.probe.stage]
+  for _, c in ipairs(self.cases) do
+    local entry = { n = 0, counts = {} }
+    self.entries[c] = entry
+    if c.probe then
+      add(entry, probe.result)
+    elseif stage < M.stages[M.needs[c.needs]] then
+      add(entry, skipped(c, "BLOCKED", "the probe failed: " .. (probe.text or "no text")))
+    elseif not claims(probe, c.profile) then
+      add(entry, skipped(c, "UNSUPPORTED", "the feature " .. c.profile .. " is not claimed"))
+    else
+      for _ = 1, self.o.opts.repeats or 1 do
+        self.queue[#self.queue + 1] = c
       end
     end
-    shuffle(queue, o.opts.seed)
-    left = #queue
-    local total, finished, next_one = #queue, 0, 1
-    local function finish()
-      local results = {}
-      for _, c in ipairs(cases) do results[#results + 1] = merge(collected[c]) end
-      done(results, probe)
-    end
-    if left == 0 then return finish() end
-    local launch
-    local function pump()
-      while running < (o.opts.jobs or 2) and next_one <= #queue do
-        local c = queue[next_one]
-        if c.alone and running > 0 then return end
-        next_one = next_one + 1
-        launch(c)
-        if c.alone then return end
+  end
+  shuffle(self.queue, self.o.opts.seed)
+  -- Cases that only wait cost no processor: they run beside the others, from the beginning.
+  if self.jobs > 1 then
+    local busy = {}
+    for _, c in ipairs(self.queue) do table.insert(c.waits and self.waiting or busy, c) end
+    self.queue = busy
+  end
+  self.total = #self.queue + #self.waiting
+end
+
+-- The next case that may start now, and what it takes: a slot, or one of those for waiting.
+function Run:next()
+  if self.stopped or self.alone then return end
+  local w = self.waiting[1]
+  if w and self.dozing < 4 then return table.remove(self.waiting, 1), "dozing" end
+  local c = self.queue[self.at]
+  if not c or self.running >= self.jobs then return end
+  if c.alone and self.running + self.dozing > 0 then return end
+  self.at = self.at + 1
+  return c, "running"
+end
+
+function Run:pump()
+  local c, lane = self:next()
+  while c do
+    self:launch(c, lane)
+    c, lane = self:next()
+  end
+  if self.running + self.dozing == 0 and (self.stopped or self.finished == self.total) then
+    self:wind_up()
+  end
+end
+
+function Run:launch(c, lane)
+  self[lane] = self[lane] + 1
+  self.alone = c.alone
+  local o = self:options(self.probe)
+  self.marks[o.mark] = c
+  M.run_case(c, o, function(result)
+    self[lane] = self[lane] - 1
+    self.alone = false
+    self:take(c, result)
+    -- A fresh stack for each case.
+    local timer = uv.new_timer()
+    timer:start(0, 0, function()
+      timer:close()
+      self:pump()
+    end)
+  end)
+end
+
+function Run:take(c, result)
+  self.finished = self.finished + 1
+  local entry = self.entries[c]
+  if harmless[result.verdict] and not self.o.opts.trace then result.events = {} end
+  add(entry, result)
+  local good_probe = harmless[self.probe.result.verdict]
+  if result.verdict == "TIMEOUT" then
+    self.timeouts = self.timeouts + 1
+  elseif good_probe then
+    self.timeouts = 0
+  end
+  if self.timeouts >= (good_probe and patience or little_patience)
+    and not self.o.opts.keep_going then
+    self.stopped = "given up after " .. self.timeouts .. " timeouts (--keep-going goes on)"
+  elseif self.o.opts.fail_fast and not harmless[result.verdict] then
+    self.stopped = "fail-fast"
+  end
+  self.progress(result, self.finished, self.total)
+end
+
+function Run:wind_up()
+  survivors(self.o.mark, self.o.opts.time_scale or 1, function(left)
+    for _, pid in ipairs(left) do
+      local case = self.marks[process.mark_of(pid) or ""]
+      local r = case and self.entries[case] and self.entries[case].kept or self.probe.result
+      if r then
+        r.checks[#r.checks + 1] = { req = "MODEL-009", verdict = "FAIL", observed = "pid " .. pid,
+          expected = "nothing of the testee's tree left after the run" }
+        r.touched["MODEL-009"] = (r.touched["MODEL-009"] or 0) + 1
+        if harmless[r.verdict] then r.verdict = "FAIL" end
       end
+      uv.kill(pid, 9)
     end
-    local alone
-    function launch(c)
-      running = running + 1
-      alone = c.alone
-      M.run_case(c, options(probe), function(result)
-        running, alone = running - 1, false
-        finished, left = finished + 1, left - 1
-        local list = collected[c]
-        list[#list + 1] = result
-        progress(result, finished, total)
-        if left == 0 then return finish() end
-        -- A fresh stack for each case.
-        local timer = uv.new_timer()
-        timer:start(0, 0, function()
-          timer:close()
-          if not alone then pump() end
-        end)
-      end)
+    local results = {}
+    local probe = self.probe.result
+    if not harmless[probe.verdict] and not self.entries[probe.case] then results[1] = probe end
+    for _, c in ipairs(self.cases) do
+      local entry = self.entries[c]
+      if entry.n == 0 and self.stopped ~= "fail-fast" then
+        add(entry, skipped(c, "BLOCKED", self.stopped))
+      end
+      if entry.n > 0 then results[#results + 1] = merged(entry) end
     end
-    pump()
+    self.done(results, self.probe)
+  end)
+end
+
+-- Runs the cases. o: spec, opts, dir, mark, probe (the case that goes first). progress(result,
+-- count, total) after each; done(results, probe) at the end, the results in the order of `cases`,
+-- the probe before them if it failed.
+function M.run(cases, o, progress, done)
+  local run = setmetatable({
+    cases = cases, o = o, progress = progress, done = done, serial = 0, entries = {}, queue = {},
+    waiting = {}, marks = {}, at = 1, running = 0, dozing = 0, finished = 0, total = 0, timeouts =
+      0,
+    jobs = o.opts.jobs or 2,
+  }, Run)
+  local options = run:options()
+  run.marks[options.mark] = o.probe
+  M.probe(o.probe, options, function(probe)
+    run.probe = probe
+    run:plan()
+    run:pump()
   end)
 end
 

@@ -38,13 +38,14 @@ end
 
 local function is_features(v)
   if not value.is_array(v) then return false end
-  for i = 1, v.n do if not sized(1, 64)(v[i]) then return false end end
+  for i = 1, v.n do if not is_str(v[i]) then return false end end
   return true
 end
 
 local function is_limits(v)
   if not value.is_map(v) then return false end
-  local minimum = { frame = 16384, message = math.max(16384, v.frame or 0), contexts = 16, partials = 1 }
+  local frame = is_count(v.frame) and v.frame or 0
+  local minimum = { frame = 16384, message = math.max(16384, frame), contexts = 16, partials = 1 }
   for name, least in pairs(minimum) do
     local n = v[name]
     if n ~= nil and (not is_count(n) or n < least) then
@@ -117,7 +118,7 @@ local function is_origin(v) return type(v) == "string" and origins[v] ~= nil end
 
 -- name, required, test
 fields.HELLO = {
-  { "copse", true, is_range }, { "actor", true, value.is_ref }, { "agent", false, sized(0, 255) },
+  { "copse", true, is_range }, { "actor", true, value.is_ref }, { "agent", false, is_str },
   { "limits", false, is_limits }, { "features", false, is_features },
   { "heartbeat", false, is_heartbeat }, { "token", false, is_token },
 }
@@ -128,7 +129,7 @@ fields.BYE = {
 fields.OPEN = {
   { "target", true, sized(1, 255) }, { "args", false, is_args }, { "send", false, is_bool },
   { "credit", false, is_pair }, { "deadline", false, is_count },
-  { "traceparent", false, sized(0, 255) }, { "meta", false, is_meta },
+  { "traceparent", false, is_str }, { "meta", false, is_meta },
 }
 fields.CANCEL = {
   { "origin", true, is_origin }, { "by", false, is_name }, { "message", false, is_str },
@@ -171,12 +172,14 @@ function M.check(kind, v, repeated)
     else
       local good, req, text = test(field)
       if not good then
-        return kind .. ": " .. name .. " is " .. value.show(field) .. (text and " (" .. text .. ")" or ""),
+        return kind .. ": " .. name .. " is " .. value.show(field) .. (text and " (" .. text
+          .. ")" or ""),
           req or "VALUE-012"
       end
     end
     for _, k in ipairs(repeated or {}) do
-      if k == name and kind ~= "ERROR" then return kind .. " has " .. name .. " twice", "VALUE-010" end
+      if k == name and kind ~= "ERROR" then return kind .. " has " .. name .. " twice",
+        "VALUE-010" end
     end
   end
 end

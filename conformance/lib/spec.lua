@@ -3,9 +3,9 @@
 -- SPEC.md, read by a machine.
 --
 -- The suite holds no copy of the protocol's tables: the requirements, the five state machines, the
--- rows of the crossing frames, the codes and the byte vectors are taken from SPEC.md each time. What
--- the document says is therefore what is tested, and a requirement that is added there shows up as
--- not exercised here.
+-- rows of the crossing frames, the codes and the byte vectors are taken from SPEC.md each time.
+-- What the document says is therefore what is tested, and a requirement that is added there shows
+-- up as not exercised here.
 
 local M = {}
 
@@ -74,14 +74,14 @@ end
 
 -- Every table that has a caption: {caption, head, rows}.
 local function read_tables(text)
-  local tables, pending = {}, nil
+  local tables = {}
   local lines = {}
   for line in (text .. "\n"):gmatch("(.-)\n") do lines[#lines + 1] = line end
   local i = 1
   while i <= #lines do
     local caption = lines[i]:match("^Table: (.+)")
     if caption then
-      pending = { caption = caption, rows = {} }
+      local pending = { caption = caption, rows = {} }
       i = i + 1
       while lines[i] and not lines[i]:find("^|") do i = i + 1 end
       pending.head = row_cells(lines[i])

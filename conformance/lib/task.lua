@@ -49,6 +49,7 @@ function Task:wait(condition, ms)
   end
   local result = condition()
   if result then return result end
+  ms = math.ceil(ms)
   if ms <= 0 then return nil end
   self.condition = condition
   self.timer = uv.new_timer()

@@ -4,13 +4,13 @@
 --
 -- The suite has a codec of its own, because a codec shared with an implementation would share its
 -- mistakes. The decoder is strict: what it refuses, no conforming peer sends. The encoder is the
--- opposite: `raw` puts any bytes in any place, and a map given as pairs may repeat its keys, so that
--- there is nothing illegal that a case cannot say.
+-- opposite: `raw` puts any bytes in any place, and a map given as pairs may repeat its keys, so
+-- that there is nothing illegal that a case cannot say.
 --
--- In Lua a value is: nil as `null`; booleans, integers and floats as they are; str as a string; bin,
--- ref and ext as small tables made by the functions here; an array as a table made by `array` (its
--- length in `n`), a map as a table made by `map`. A plain table stands for an array if it has an
--- element 1, else for a map.
+-- In Lua a value is: nil as `null`; booleans, integers and floats as they are; str as a string;
+-- bin, ref and ext as small tables made by the functions here; an array as a table made by `array`
+-- (its length in `n`), a map as a table made by `map`. A plain table stands for an array if it has
+-- an element 1, else for a map.
 
 local M = {}
 
@@ -342,7 +342,8 @@ function M.hex(bytes, limit)
 end
 
 local function quote(s)
-  if #s > 160 then return quote(s:sub(1, 120):gsub("[\x80-\xff]+$", "")) .. ".. " .. #s .. " bytes" end
+  if #s > 160 then return quote(s:sub(1, 120):gsub("[\x80-\xff]+$", "")) .. ".. " .. #s
+    .. " bytes" end
   return '"' .. s:gsub('[%c"\\]', function(c) return string.format("\\u%04x", c:byte()) end) .. '"'
 end
 
@@ -363,7 +364,8 @@ function M.show(v)
     return "ext(" .. v.type .. ", h'" .. M.hex(v.bytes, 40) .. "')"
   end
   if t == "ref" then
-    return "ref(" .. M.hex(v.id) .. ", " .. quote(v.name) .. ", " .. M.show(M.array(v.addresses)) .. ")"
+    return "ref(" .. M.hex(v.id) .. ", " .. quote(v.name) .. ", " .. M.show(M.array(v.addresses))
+      .. ")"
   end
   local out = {}
   if t == "array" then

@@ -21,6 +21,7 @@ local M = {}
 
 local Actor = {}
 Actor.__index = Actor
+M.Actor = Actor
 
 M.HEARTBEAT = 5000 -- ms, on links that were dialled
 
@@ -70,7 +71,7 @@ function Actor:listen(address, token)
     for l in pairs(self.links) do
       if l.state == "hello" then strangers = strangers + 1 end
     end
-    if strangers >= 64 then return stream:close() end -- [SEC-011]
+    if strangers >= 64 then return stream:drop() end -- [SEC-011]
     link.new(self, stream, {
       role = "acceptor", waits = true, token = token, heartbeat = M.HEARTBEAT,
     })
@@ -137,16 +138,22 @@ local function misfit(args)
   if not is("config", codec.is_map) then return "config" end
 end
 
--- The parent has opened copse.actor.
-function Actor:begin(ctx)
+-- The parent has opened copse.actor; `in_time` is false if its deadline has passed already. From
+-- END on nothing is served, be it in the very next bytes [ACTOR-009].
+function Actor:begin(ctx, in_time)
   self.context = ctx
-  ctx.scope, ctx.ran = self.scope, true
-  local why = misfit(ctx.args)
-  if why then
-    return self:finale(ctx, failure.new {
+  ctx.scope = self.scope
+  local function refuse(why)
+    self:finale(ctx, failure.new {
       code = "bad_args", message = "copse.actor: " .. why, actor = self:name_only(),
     })
   end
+  if not in_time then return self:finale(ctx) end
+  local why = misfit(ctx.args)
+  if why then return refuse(why) end
+  local function ended() self.finishing = true end
+  ctx.on_end = ended
+  if ctx.inward == "ended" then ended() end
   local args = ctx.args
   self.grace = args.grace or self.grace
   self.log_level = args.log or self.log_level
@@ -155,14 +162,28 @@ function Actor:begin(ctx)
   local listen = codec.array {}
   for _, address in ipairs(args.listen or {}) do
     local at, err = self:listen(address, self.token)
-    if at then listen[#listen + 1] = at else self:log("warn", err) end
+    if not at then return refuse(err) end
+    listen[#listen + 1] = at
   end
+  ctx.ran = true
   task.start(self.base, function() self:live(ctx, listen) end)
 end
 
 local function only(ctx)
   for _, other in pairs(ctx.link.contexts) do
     if other ~= ctx then return false end
+  end
+  return true
+end
+
+-- Every terminal has been handed over on the links other than the parent's.
+local function others_are_told(actor, ctx)
+  for l in pairs(actor.links) do
+    if l ~= ctx.link then
+      for _, other in pairs(l.contexts) do
+        if other.concluded then return false end
+      end
+    end
   end
   return true
 end
@@ -178,16 +199,27 @@ function Actor:live(ctx, listen)
     end)
   end
   self:stop_listening()
-  if not self.scope.cancelled then self:finish(ctx) end
+  if not self.scope.cancelled then self:finish() end
   task.await(self.scope.changed, function()
-    return self.scope:is_empty() or self.overdue and only(ctx)
+    return self.scope:is_empty() or not (self.scope.cancelled or hooks.waits_for_contexts())
   end)
+  -- Terminals that the parent does not read hold the actor back [ACTOR-016], those that others do
+  -- not read only so long [ACTOR-013].
+  local overdue = false
+  local stop = task.after(self.grace, function()
+    overdue = true
+    self.scope.changed:notify()
+  end)
+  task.await(self.scope.changed, function()
+    return hooks.may_end(only(ctx)) and (overdue or others_are_told(self, ctx))
+  end)
+  stop()
   local errors = self.scope.errors
   self:finale(ctx, #errors > 0 and failure.combine(errors, self) or nil)
 end
 
--- END has arrived: refuse, let go, let the rest finish [ACTOR-009..013].
-function Actor:finish(ctx)
+-- END has arrived: refuse and let go; the rest finishes by itself [ACTOR-009..012].
+function Actor:finish()
   self.finishing = true
   for registration in pairs(self.registrations) do registration:finish() end
   for l in pairs(self.links) do
@@ -195,24 +227,6 @@ function Actor:finish(ctx)
       if held.is_held and hooks.finishes_held() then held:release() end
     end
   end
-  task.await(self.scope.changed, function()
-    return self.scope.cancelled or not hooks.waits_for_contexts() or self:own_work_is_done(ctx)
-  end)
-  local stop = task.after(self.grace, function()
-    self.overdue = true
-    self.scope:cancel(failure.cause("shutdown", self.ref), 0)
-  end)
-  task.await(self.scope.changed, function() return self.scope:is_empty() or self.overdue end)
-  stop()
-end
-
--- Nothing runs but what others opened over links that are not the parent's.
-function Actor:own_work_is_done(ctx)
-  if not only(ctx) then return false end
-  for member in pairs(self.scope.members) do
-    if not (member.context and member.context.link ~= ctx.link) then return false end
-  end
-  return true
 end
 
 -- The terminal of copse.actor, and the exit [SPAWN-014].
@@ -223,7 +237,7 @@ function Actor:finale(ctx, err)
     if ctx:cancellation() then err.cancelled = true end
     ctx:conclude_error(err)
   elseif ctx:cancellation() then
-    ctx:conclude_cancelled(true)
+    ctx:conclude_cancelled(ctx.ran == true)
   else
     ctx:conclude(hooks.terminal("RETURN", codec.encode(nil)))
   end
@@ -289,15 +303,24 @@ local function handle_signals(actor)
   actor.signals = { terminate, interrupt }
 end
 
+-- The id and the name in the value of COPSE_ACTOR, by the grammar of 16.1; nil if it is malformed.
+local function identity(who)
+  local id, group, name = who:match("^(%x+)(%S*) (.*)$")
+  if not id or #id ~= 32 or id:find("%u") or not codec.is_name(name) or not utf8.len(name) then
+    return
+  end
+  if group ~= "" and not group:find("^@%d+:[%x-]+:%d+$") then return end
+  return unhex(id), name
+end
+
 -- Makes this process the child that its environment says it is; options as for new. Returns the
--- actor, whose life begins when the event loop runs; or nil and why there is none.
+-- actor, whose life begins when the event loop runs; or nil and why there is none. The process
+-- group in COPSE_ACTOR is of no use to this implementation, which makes none.
 function M.boot(options)
   local where, who, token = take "COPSE_LINK", take "COPSE_ACTOR", take "COPSE_TOKEN"
   if not where or not who then return nil, "COPSE_LINK and COPSE_ACTOR are not set" end
-  local id, name = who:match("^(%x+)%s(.*)$")
-  if not id then id, name = who:match("^(%x+)@[^ ]* (.*)$") end
-  if not id or #id ~= 32 or not codec.is_name(name) then return nil, "COPSE_ACTOR is malformed" end
-  options.id, options.name = unhex(id), name
+  options.id, options.name = identity(who)
+  if not options.id then return nil, "COPSE_ACTOR is malformed" end
   local actor = M.new(options)
   actor.ready = false
   actor.token = token and unhex(token)

@@ -15,6 +15,7 @@ local M = {}
 
 local Context = {}
 Context.__index = Context
+M.Context = Context
 
 local function new(link, id, role, life)
   return setmetatable({
@@ -81,6 +82,7 @@ end
 -- --- frames that arrived -------------------------------------------------------------------------
 
 local arrived = {}
+M.arrived = arrived
 
 function Context:drop_items() self.items, self.first, self.last = {}, 1, 0 end
 
@@ -116,7 +118,10 @@ function arrived:ITEM(value, size)
   self.items[self.last] = { value, size }
 end
 
-arrived["END"] = function(self) move(self, "inward", "END") end
+arrived["END"] = function(self)
+  move(self, "inward", "END")
+  if self.on_end then self.on_end() end
+end
 
 function arrived:STOP()
   if move(self, "out", "STOP") ~= "stopped" then return end
@@ -301,6 +306,15 @@ function Context:grace_below()
   return left and math.floor(hooks.grace_below(left))
 end
 
+-- The payload of CANCEL, its message cut until it fits [VALUE-014].
+local function encode_cancel(map)
+  local payload = codec.encode_control(map)
+  local excess = #payload - frame.CONTROL
+  if excess <= 0 then return payload end
+  map.message = failure.cut(map.message, #map.message - excess)
+  return codec.encode_control(map)
+end
+
 function Context:cancel(cause)
   if self.life == "ended" then return end
   local again = self.cancel_sent ~= nil
@@ -321,7 +335,7 @@ function Context:cancel(cause)
   local grace = self:grace_below()
   if again and not (grace and grace < (self.grace_sent or math.huge)) then return end
   self.grace_sent = grace
-  outbox:control(self, "CANCEL", codec.encode_control(hooks.cancel(codec.map {
+  outbox:control(self, "CANCEL", encode_cancel(hooks.cancel(codec.map {
     origin = cause.origin, by = cause.by, message = cause.message, grace = grace,
   })))
   self.signal:notify()

@@ -40,6 +40,12 @@ function M.cause(origin, by, message)
   return setmetatable({ origin = origin, by = codec.bare(by), message = message }, Cause)
 end
 
+-- Names where `e` arose, unless that was told with it or it came from another actor: what is passed
+-- on stays as it is [ERROR-002, ERROR-005].
+function M.arose_in(e, actor)
+  if not e.actor and not e.received then e.actor = codec.bare(actor.ref) end
+end
+
 function M.is(e) return getmetatable(e) == Failure end
 function M.is_cause(e) return getmetatable(e) == Cause end
 
@@ -75,6 +81,7 @@ end
 -- An ERROR as it arrived over the link to `peer` [ERROR-003, ERROR-004].
 function M.from_wire(fields, peer)
   local e = setmetatable(fields, Failure)
+  e.received = true
   for i, cause in ipairs(e.causes) do e.causes[i] = M.from_wire(cause) end
   if peer and #e.via < 32 then e.via[#e.via + 1] = codec.bare(hooks.via(peer)) end
   return e

@@ -90,6 +90,7 @@ function M.watches_parent() return true end
 function M.exit_status(status) return status end
 function M.finishes_held() return true end
 function M.waits_for_contexts() return true end
+function M.may_end(alone) return alone end
 function M.climbs(_rung) return true end
 function M.reports_died(err) return err end
 

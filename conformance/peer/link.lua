@@ -25,6 +25,7 @@ M.FEATURES = { "stream", "spawn", "registry" }
 
 local Link = {}
 Link.__index = Link
+M.Link = Link
 
 -- options: role "connector" or "acceptor"; token, to say or to demand; expect, the id of the actor
 -- dialled; child, the child at the other end; waits, the acceptor says HELLO second; heartbeat in
@@ -168,10 +169,8 @@ function Link:admit(h)
   if (kind.on == "link") ~= (h.context == 0) or h.context < 0 or h.context > frame.MAX_ID then
     violation("frame", "%s on context %d", name, h.context)
   end
-  if h.more and (not kind.split or h.length == 0) then
-    violation("frame", "%s with the flag more", name)
-  end
   if kind.on == "link" then
+    self.check_more(h, name)
     if name == "PING" and self.outbox:owes_pong() then
       self:pump()
       if self.outbox:owes_pong() then violation("limit", "a second PING") end
@@ -179,6 +178,13 @@ function Link:admit(h)
     return true
   end
   return self:admit_to_context(h, name)
+end
+
+-- [FRAME-013, FRAME-015]
+function Link.check_more(h, name)
+  if h.more and (not h.kind.split or h.length == 0) then
+    violation("frame", "%s with the flag more", name)
+  end
 end
 
 -- The role of the receiver on a context, from the parity of its id.
@@ -193,6 +199,7 @@ function Link:admit_to_context(h, name)
   if h.kind.from and h.kind.from ~= sender_of(role) and hooks.checks_role() then
     violation("state", "%s from the wrong side", name)
   end
+  self.check_more(h, name)
   local ctx = self.contexts[id]
   if ctx and ctx.life == "ended" then ctx = nil end
   local life = ctx and ctx.life or "unopened"
@@ -231,12 +238,16 @@ local DISCARDS = {
   RETURN = { ERROR = true, CANCELLED = true },
   ERROR = {}, CANCELLED = {},
 }
+M.DISCARDS = DISCARDS
 local PASSES = { CANCEL = true, CREDIT = true, STOP = true }
 
 -- The rules of 4.4. Returns true if the frame continues a message.
 function Link:admit_fragment(h, name, ctx, role, life)
-  if role == "callee" and life == "ended" then return false end
   local part = ctx and ctx.part
+  if name == "OPEN" and h.more and self.opening and not part then
+    violation("frame", "a second unfinished OPEN")
+  end
+  if role == "callee" and life == "ended" then return false end
   if part and part.kind == name then
     if part.size + h.length > self.announced.message then
       violation("limit", "%s of more than %d bytes", name, self.announced.message)
@@ -247,7 +258,6 @@ function Link:admit_fragment(h, name, ctx, role, life)
     violation("frame", "%s between the fragments of %s", name, part.kind)
   end
   if not h.more then return false end
-  if name == "OPEN" and self.opening then violation("frame", "a second unfinished OPEN") end
   if self.partials - (part and 1 or 0) >= self.announced.partials then
     violation("limit", "more than %d unfinished messages", self.announced.partials)
   end
@@ -327,6 +337,9 @@ end
 
 function Link:take_HELLO(payload)
   local hello = schema.read("HELLO", payload)
+  if hello.actor.id == self.actor.ref.id and hooks.knows_echo() then
+    violation("echo", "my own id came back")
+  end
   if hello.copse[1] > 1 and hooks.checks_version() then
     violation("version", "versions %d to %d; here is 1", hello.copse[1], hello.copse[2])
   end
@@ -337,9 +350,6 @@ function Link:take_HELLO(payload)
       violation("token", "the token is missing or wrong")
     end
     if options.used_token then options.used_token() end
-  end
-  if hello.actor.id == self.actor.ref.id and hooks.knows_echo() then
-    violation("echo", "my own id came back")
   end
   if options.expect and hello.actor.id ~= options.expect then
     violation("wrong_actor", "%s answered", hello.actor.name)
@@ -552,18 +562,23 @@ end
 
 -- --- signs of life -------------------------------------------------------------------------------
 
--- Keeps the promise that this side made, and watches the peer's. Links here stay within one host,
--- so silence is reported and ends nothing [LIVE-006, LIVE-007].
+-- Keeps the promise that this side made, even while a handler computes, and watches the peer's.
+-- Links here stay within one host, so silence is reported and ends nothing [LIVE-006, LIVE-007].
 function Link:keep_alive()
   local mine, theirs = self.options.heartbeat or 0, self.hello.heartbeat
   if mine == 0 and theirs == 0 then return end
   local every = math.min(mine > 0 and mine / 2 or math.huge, theirs > 0 and theirs or math.huge)
   local timer = uv.new_timer()
+  local function beat()
+    local due = mine > 0 and task.now() - self.wrote >= mine / 2 and self.transport:pending() == 0
+    if not due or not hooks.keeps_heartbeat() then return end
+    self.wrote = task.now()
+    self.transport:write { frame.encode("PONG", 0, codec.encode(nil)) }
+  end
+  task.look_ins[beat] = true
   timer:start(math.floor(every / 2), math.floor(every / 2), task.callback(function()
     local now = task.now()
-    if mine > 0 and now - self.wrote >= mine / 2 and hooks.keeps_heartbeat() then
-      if self.transport:pending() == 0 then self.outbox:frame("PONG", codec.encode(nil)) end
-    end
+    beat()
     if theirs > 0 and now - self.heard > 3 * theirs and not self.silent then
       self.silent = true
       self.actor:log("warn", self.peer.name .. " is suspended or unresponsive")
@@ -573,6 +588,7 @@ function Link:keep_alive()
     end
   end))
   self.stop_heartbeat = function()
+    task.look_ins[beat] = nil
     if not timer:is_closing() then timer:close() end
   end
 end

@@ -17,10 +17,11 @@ local hooks = require "peer.hooks"
 local M = {}
 
 local BATCH = 49152 -- with one fragment more it stays below the 64 KiB of [FRAME-028]
-local FRAGMENT = 16384
+M.FRAGMENT = 16384
 
 local Outbox = {}
 Outbox.__index = Outbox
+M.Outbox = Outbox
 
 function M.new(link)
   return setmetatable({
@@ -165,7 +166,7 @@ end
 -- The next fragment of a message, and whether it is the last; nil where the peer's `partials` is
 -- used up and the message would need one more.
 function Outbox:fragment(message)
-  local max = math.min(self.link.limits.frame, FRAGMENT)
+  local max = math.min(self.link.limits.frame, M.FRAGMENT)
   local left = #message.payload - message.pos + 1
   local more = left > max
   if begun(message) then

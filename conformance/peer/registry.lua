@@ -27,20 +27,26 @@ end
 
 local Registry = {}
 Registry.__index = Registry
+M.Registry = Registry
 
--- Entries in the order in which they came; those named `name`, or all.
-function Registry:references(name)
+-- The entries named `name`, or all, in the order in which they came, each as shown(entry).
+function Registry:list(name, shown)
   local list = codec.array {}
   for _, entry in ipairs(self.entries) do
-    if not name or entry.name == name then list[#list + 1] = entry.ref end
+    if not name or entry.name == name then list[#list + 1] = shown(entry) end
   end
   return list
 end
 
+local function reference(entry) return entry.ref end
+local function named(entry) return codec.map { name = entry.name, ref = entry.ref } end
+
 function Registry:tell(op, entry)
   for watcher in pairs(self.watchers) do
     if not watcher.name or watcher.name == entry.name then
-      watcher.queue[#watcher.queue + 1] = codec.map { op = op, ref = entry.ref }
+      watcher.queue[#watcher.queue + 1] = codec.map {
+        op = op, name = entry.name, ref = entry.ref,
+      }
       watcher.signal:notify()
     end
   end
@@ -77,18 +83,18 @@ function Registry:register(ctx, args)
   ctx:held()
 end
 
-function Registry:find(_, args) return self:references(name_of(args)) end
+function Registry:find(_, args) return self:list(name_of(args), reference) end
 
 function Registry:wait(_, args)
   local name = name_of(args)
-  return task.wait(self.changed, function() return self:references(name)[1] end)
+  return task.wait(self.changed, function() return self:list(name, reference)[1] end)
 end
 
 function Registry:watch(ctx, args)
   local watcher = { name = name_of(args, true), queue = {}, signal = task.signal() }
   self.watchers[watcher] = true
   local _ <close> = setmetatable({}, { __close = function() self.watchers[watcher] = nil end })
-  ctx:started(self:references(watcher.name))
+  ctx:started(self:list(watcher.name, named))
   scope.run(function(s)
     s:start(function() -- sends what is queued, under credit
       while true do
@@ -117,35 +123,69 @@ local function count(t)
   return n
 end
 
-local function unresponsive(child)
-  return codec.map { ref = child.ref, pid = child.pid, state = "unresponsive" }
-end
-
-local function ask(child)
-  local answer
-  local ok = pcall(scope.run, function(s)
-    local ctx = child.link:open(s, "copse.info", codec.map {}, { deadline = INFO_BOUND })
-    answer = ctx:result()
-  end)
-  return ok and answer or unresponsive(child)
-end
-
-local function info(actor)
+local function own_entry(actor)
   local contexts = 0
   for l in pairs(actor.links) do contexts = contexts + count(l.contexts) end
-  local children = codec.array {}
-  scope.run(function(s)
-    for child in pairs(actor.children) do
-      local i = #children + 1
-      children[i] = unresponsive(child)
-      if child.link.state == "open" then s:start(function() children[i] = ask(child) end) end
-    end
-  end)
   return codec.map {
-    ref = actor.ref, pid = math.tointeger(uv.os_getpid()), contexts = contexts, children = children,
+    ref = actor.ref, parent = codec.bare(actor.parent), pid = math.tointeger(uv.os_getpid()),
     state = actor.finishing and "finishing" or actor.ready and "ready" or "booting",
-    rss = uv.resident_set_memory(),
+    contexts = contexts, rss = uv.resident_set_memory(),
   }
+end
+
+local function is_info(v)
+  for _, entry in ipairs(codec.is_array(v) and v or {}) do
+    if not codec.is_map(entry) then return false end
+  end
+  return codec.is_array(v)
+end
+
+-- Asks a child and calls done(entries), or done(nil) if no value came. The question has a scope of
+-- its own, which nobody waits for: a child that does not answer is left in peace [REG-011].
+local function ask(child, done)
+  local base = child.actor.base
+  local s = scope.new { parent = base }
+  s.deadline = task.scope().deadline
+  local ok, ctx = pcall(child.link.open_now, child.link, s, "copse.info", codec.map {}, {})
+  if not ok then
+    base:remove(s)
+    return done(nil)
+  end
+  task.start(base, function()
+    task.await(ctx.signal, function() return ctx.life == "ended" end)
+    base:remove(s)
+    done(is_info(ctx.result_value) and ctx.result_value or nil)
+  end)
+end
+
+-- The actor itself and what its children answer in time, in the order of their births.
+local function info(actor)
+  local children, answers, left = {}, {}, 0
+  for child in pairs(actor.children) do children[#children + 1] = child end
+  table.sort(children, function(a, b) return a.serial < b.serial end)
+  local changed, late = task.signal(), false
+  for i, child in ipairs(children) do
+    left = left + 1
+    local function done(entries)
+      answers[i], left = entries, left - 1
+      changed:notify()
+    end
+    if child.link and child.link.state == "open" then ask(child, done) else done(nil) end
+  end
+  local stop = task.after(INFO_BOUND, function()
+    late = true
+    changed:notify()
+  end)
+  local _ <close> = setmetatable({}, { __close = stop })
+  task.wait(changed, function() return left == 0 or late end)
+  local entries = codec.array { own_entry(actor) }
+  for i, child in ipairs(children) do
+    local answer = answers[i] or { codec.map {
+      ref = child.ref, parent = codec.bare(actor.ref), pid = child.pid, state = "unresponsive",
+    } }
+    table.move(answer, 1, #answer, #entries + 1, entries)
+  end
+  return entries
 end
 
 -- --- exports -------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ local M = {}
 
 local Scope = {}
 Scope.__index = Scope
+M.Scope = Scope
 
 -- options: parent; actor and context where not the parent's; shield.
 function M.new(options)
@@ -115,6 +116,7 @@ function Scope:fail(err)
   for _, known in ipairs(self.errors) do
     if rawequal(known, err) then return end
   end
+  failure.arose_in(err, self.actor)
   self.errors[#self.errors + 1] = err
   if hooks.cancels_siblings() then
     self:cancel(failure.cause("error", self.actor.ref), self:grace_left())
@@ -167,6 +169,7 @@ function M.run(fn, options)
     return table.unpack(results, 2, results.n)
   end
   if not rawequal(results[2], scope.cancelled) then error(results[2], 0) end
+  task.check()
 end
 
 -- Clean-up that outer cancellation does not interrupt, for at most `ms` and never beyond the grace.

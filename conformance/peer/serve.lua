@@ -18,12 +18,13 @@ local function refuse(actor, ctx, code, message)
   }, true)
 end
 
--- Why the actor does not serve the context now, or nil.
+-- Why the actor does not serve the context now, or nil; the first of several reasons [CTX-010].
 local function refusal(actor, ctx)
-  if ctx.link.bye_sent or actor.finishing or actor.scope.cancelled then return "closing" end
-  if ctx.target == "copse.actor" then
-    return (ctx.link ~= actor.parent_link or actor.context) and "denied" or nil
+  if ctx.target == "copse.actor" and (ctx.link ~= actor.parent_link or actor.context) then
+    return "denied"
   end
+  if ctx.link.bye_sent or actor.finishing or actor.scope.cancelled then return "closing" end
+  if ctx.target == "copse.actor" then return end
   if not actor.ready then return "not_ready" end
   if not actor.exports[ctx.target] then return "no_target" end
   if actor.allows and not actor:allows(ctx) then return "denied" end
@@ -44,7 +45,7 @@ local function conclude(ctx, ok, result)
     if fits then return ctx:conclude(hooks.terminal("RETURN", payload)) end
     result = failure.from_lua(payload)
   end
-  if not result.actor then result.actor = ctx.link.actor:name_only() end
+  failure.arose_in(result, ctx.link.actor)
   if asked and hooks.marks_cancelled() then
     local marked = failure.new(result)
     marked.cancelled = true
@@ -89,18 +90,19 @@ function M.serve(actor, ctx, open)
   ctx.traceparent = open.traceparent
   ctx.scope = scope.new { parent = actor.scope, context = ctx }
   local function drop() actor.scope:remove(ctx.scope) end
-  if not set_deadline(actor, ctx, open.deadline) then
-    drop()
-    return ctx:conclude_cancelled(false)
-  end
   local code = hooks.refusal(refusal(actor, ctx), ctx)
   if code then
     drop()
     return refuse(actor, ctx, code)
   end
+  local in_time = set_deadline(actor, ctx, open.deadline)
   if ctx.target == "copse.actor" then
     drop()
-    return actor:begin(ctx)
+    return actor:begin(ctx, in_time)
+  end
+  if not in_time then
+    drop()
+    return ctx:conclude_cancelled(false)
   end
   local handler = actor.exports[ctx.target]
   task.start(actor.scope, function() run(actor, ctx, handler) end)

@@ -19,11 +19,14 @@ local M = {}
 M.BOOT = 30000 -- ms until STARTED [SPAWN-011]
 M.TERM = 500 -- ms after SIGTERM
 local DRAIN = 1000 -- ms to read what an ended child left behind
-local STDERR = 200 -- ms to read its standard error output after the reap [SPAWN-019]
+M.STDERR = 200 -- ms to read its standard error output after the reap [SPAWN-019]
 local TAIL = 4096 -- bytes of that which a report quotes
 
 local Child = {}
 Child.__index = Child
+M.Child = Child
+
+local births = 0 -- in this process, so far
 
 local function hex(s) return (s:gsub(".", function(c) return ("%02x"):format(c:byte()) end)) end
 
@@ -123,6 +126,8 @@ function M.spawn(s, options)
   end
   child:read_errors()
   child:watch_boot()
+  births = births + 1
+  child.serial = births
   actor.children[child] = true
   s:add(child)
   return child
@@ -144,11 +149,12 @@ end
 -- Makes the link once there is a stream for it.
 function Child:attach(stream)
   self.link = link.new(self.actor, stream, {
-    role = "acceptor", child = self, token = self.token, waits = self.token ~= nil,
+    role = "acceptor", child = self, expect = self.ref.id, token = self.token,
+    waits = self.token ~= nil,
     heartbeat = self.token and 5000 or nil,
     used_token = function() self:unlisten() end,
     on_open = function() self:open_actor() end,
-    on_lost = function() self:lost() end,
+    on_lost = function(_, err) self:lost(err) end,
   })
 end
 
@@ -195,7 +201,8 @@ end
 -- What was said in place of HELLO [SPAWN-012].
 function Child:said()
   local began = self.link and not self.link.peer and self.link.began
-  return began and (": it said %q"):format(began:gsub("%c", "?")) or ""
+  local function escape(c) return ("\\x%02x"):format(c:byte()) end
+  return began and ': it said "' .. began:gsub("[^ -~]", escape) .. '"' or ""
 end
 
 -- Its standard error output passes through to ours; the end of it is kept.
@@ -286,7 +293,8 @@ function Child:expect_exit()
   end)
 end
 
-function Child:lost()
+function Child:lost(err)
+  if err and err.code == "wrong_actor" then self.report = self.report or err end -- [HELLO-008]
   self:expect_exit()
   if self.exit then self:settle() end
 end
@@ -334,7 +342,7 @@ function Child:settle()
   self.settling = true
   if self.stop_drain then self.stop_drain() end
   task.start(self.actor.base, function()
-    local stop = task.after(STDERR, function()
+    local stop = task.after(M.STDERR, function()
       self.errors_end = true
       self.changed:notify()
     end)

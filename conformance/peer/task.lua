@@ -90,6 +90,16 @@ function M.now()
   return uv.now()
 end
 
+-- What cannot be put off until user code lets go: functions that are called now and then while a
+-- task computes without a wait. They must neither wait nor touch what a task might be changing.
+M.look_ins = {}
+
+local LOOK_IN = 1000000 -- instructions of Lua; a call into C is not interrupted
+
+local function look_in()
+  for fn in pairs(M.look_ins) do fn() end
+end
+
 -- A new task in `scope`. fn must not raise.
 function M.start(scope, fn)
   local task = { scope = scope }
@@ -98,6 +108,7 @@ function M.start(scope, fn)
     task.scope.tasks[task] = nil
     task.scope.changed:notify()
   end)
+  debug.sethook(task.co, look_in, "", LOOK_IN)
   scope.tasks[task] = true
   make_ready(task)
   return task

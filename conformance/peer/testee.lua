@@ -237,7 +237,8 @@ handlers.nursery = { { { "open", "calls", REQUIRED } }, function(ctx, a)
 end }
 
 handlers.spawn = { {
-  { "argv", "argv", codec.array { uv.exepath(), script } }, { "name", "str", "sub" },
+  { "argv", "argv", codec.array { uv.exepath(), script, table.unpack(arg) } },
+  { "name", "str", "sub" },
   { "grace", "int", 1000 }, { "config", "map" }, { "call", "call" }, { "boot", "int", 30000 },
 }, function(ctx, a)
   return scope.run(function(s)
@@ -327,6 +328,6 @@ local why
 me, why = actor.boot { exports = exports }
 if not me then
   io.stderr:write(script, ": ", why, "; it is started as an actor's child\n")
-  os.exit(2)
+  os.exit(1)
 end
 actor.run()

@@ -12,6 +12,7 @@ local M = {}
 
 local Transport = {}
 Transport.__index = Transport
+M.Transport = Transport
 
 local CLOSE_BOUND = 1000 -- ms [LINK-016]
 
@@ -88,6 +89,13 @@ function Transport:close(done)
   if not ok then shut() end
 end
 
+-- Releases the descriptors at once, of a link that never began.
+function Transport:drop()
+  self.closing, self.released = true, true
+  self.input:close()
+  if self.output ~= self.input then self.output:close() end
+end
+
 -- --- inherited descriptors -----------------------------------------------------------------------
 
 -- A stream over a descriptor this process was given, moved to a new one that no child inherits; the
@@ -118,7 +126,7 @@ local function adopt(fd)
 end
 
 -- Puts an empty input and the standard error output in the places of 0 and 1 [SPAWN-009].
-local function replace_stdio()
+function M.replace_stdio()
   uv.fs_close(0) -- the event loop closes none of the three
   assert(uv.fs_open("/dev/null", "r", 0) == 0)
   uv.fs_close(1)
@@ -138,7 +146,7 @@ function M.parse(address)
 end
 
 -- Without TLS, TCP ends at the loopback interface [LINK-001].
-local function is_loopback(host)
+function M.is_loopback(host)
   return host == "localhost" or host == "::1" or host:match("^127%.%d+%.%d+%.%d+$") ~= nil
 end
 
@@ -148,7 +156,7 @@ local function numeric(host) return host == "localhost" and "127.0.0.1" or host 
 function M.dial(address, done)
   local form, where, port = M.parse(address)
   if not form then return done(nil, address .. ": an address of a form that is not known") end
-  if form == "tcp" and not is_loopback(where) then
+  if form == "tcp" and not M.is_loopback(where) then
     return done(nil, address .. ": not on the loopback interface, and TLS is not spoken here")
   end
   local stream = form == "unix" and uv.new_pipe(false) or uv.new_tcp()
@@ -178,7 +186,7 @@ end
 function M.listen(address, on_link)
   local form, where, port = M.parse(address)
   if not form then return nil, address .. ": an address of a form that is not known" end
-  if form == "tcp" and not is_loopback(where) then
+  if form == "tcp" and not M.is_loopback(where) then
     return nil, address .. ": not on the loopback interface, and TLS is not spoken here"
   end
   local server = form == "unix" and uv.new_pipe(false) or uv.new_tcp()
@@ -225,7 +233,7 @@ function M.from_environment(link, done)
     output, err = adopt(math.tointeger(tonumber(write)))
     if not output then return done(nil, err) end
   end
-  if link == "stdio:" then replace_stdio() end
+  if link == "stdio:" then M.replace_stdio() end
   done(M.new(input, output))
 end
 

@@ -1,0 +1,412 @@
+-- SPDX-License-Identifier: MIT
+--
+-- Defects in chapters 13 and 14: cancellation, grace, deadlines.
+
+return {
+  {
+    name = "items-after-cancel", title = "takes items of an opener that has cancelled",
+    breaks = { "CANCEL-001" }, symptom = "",
+    patch = function(p) p.tables.inward.open.CANCEL = "open" end,
+  },
+  {
+    name = "sends-after-cancel", title = "says END on a context that it has cancelled",
+    breaks = { "CANCEL-002" }, symptom = "",
+    patch = function(p)
+      p.wrap(p.context.Context, "cancel", function(real, self, cause)
+        local first = not self.cancel_sent and self.life ~= "unopened" and self.life ~= "ended"
+        real(self, cause)
+        if first then self.link.outbox:message(self, "END") end
+      end)
+    end,
+  },
+  {
+    name = "credit-after-cancel", title = "sends CREDIT on a context that it has cancelled",
+    breaks = { "CANCEL-002" }, symptom = "",
+    patch = function(p)
+      p.wrap(p.context.Context, "cancel", function(real, self, cause)
+        local first = not self.cancel_sent and self.life ~= "unopened" and self.life ~= "ended"
+        real(self, cause)
+        if first then
+          self.link.outbox:message(self, "CREDIT", p.codec.encode(p.codec.array { 9, 9 }))
+        end
+      end)
+    end,
+  },
+  {
+    name = "grace-grows", title = "takes a longer grace from a repeated CANCEL",
+    breaks = { "CANCEL-003" }, symptom = "",
+    patch = function(p) function p.hooks.takes_grace(new, old) return new ~= old end end,
+  },
+  {
+    name = "grace-is-fixed", title = "takes no shorter grace from a repeated CANCEL",
+    breaks = { "CANCEL-003" }, symptom = "",
+    patch = function(p) function p.hooks.takes_grace() return false end end,
+  },
+  {
+    name = "last-cause-wins", title = "takes the origin of a repeated CANCEL",
+    breaks = { "CANCEL-003" }, symptom = "",
+    patch = function(p)
+      p.wrap(p.context.Context, "be_cancelled", function(real, self, cause, grace)
+        self.requested = cause
+        return real(self, cause, grace)
+      end)
+    end,
+  },
+  {
+    name = "repeats-are-passed-on", title = "sends CANCEL below for every CANCEL from above",
+    breaks = { "MODEL-005" }, symptom = "",
+    patch = function(p)
+      p.wrap(p.context.arrived, "CANCEL", function(real, self, cancel)
+        local again = self.requested ~= nil
+        real(self, cancel)
+        if not again or not self.scope then return end
+        for member in pairs(self.scope.members) do
+          if member.cancel_sent then
+            member.grace_sent = nil
+            member:cancel(member.cancel_sent)
+          end
+        end
+      end)
+    end,
+  },
+  {
+    name = "begins-though-cancelled", title = "runs a handler though it has answered that it did not",
+    breaks = { "CANCEL-006" }, symptom = "",
+    patch = function(p)
+      p.wrap(p.context.Context, "conclude_cancelled", function(real, self, ran)
+        local unopened = self.life ~= "running"
+        real(self, ran)
+        local actor = self.link.actor
+        local handler = actor.exports[self.target or ""]
+        if ran or unopened or not handler then return end
+        actor.ran = actor.ran + 1
+        p.task.start(actor.base, function() pcall(handler, self, self.args) end)
+      end)
+    end,
+  },
+  {
+    name = "cancel-waits-for-the-handler", title = "looks for CANCEL when its handler waits next",
+    breaks = { "CANCEL-004" }, symptom = "",
+    patch = function(p)
+      p.wrap(p.context.arrived, "CANCEL", function(real, self, cancel)
+        if self.life == "opening" or self.ran then return real(self, cancel) end
+        self.ran = true
+        p.task.after(1, function() real(self, cancel) end)
+        self.ran = nil
+      end)
+    end,
+  },
+  {
+    name = "cancel-is-ignored", title = "ignores CANCEL while its handler waits",
+    breaks = { "CANCEL-005" }, symptom = "",
+    patch = function(p)
+      p.wrap(p.context.arrived, "CANCEL", function(real, self, cancel)
+        if not self.ran or self == self.link.actor.context then return real(self, cancel) end
+      end)
+    end,
+  },
+  {
+    name = "return-after-cancel-is-lost", title = "drops the RETURN that crosses its CANCEL",
+    breaks = { "CANCEL-007" }, symptom = "",
+    patch = function(p)
+      p.wrap(p.context.arrived, "RETURN", function(real, self, value)
+        if not self.cancel_sent or self == (self.link.child or {}).context then
+          return real(self, value)
+        end
+        p.context.arrived.CANCELLED(self, { origin = self.cancel_sent.origin, ran = true })
+      end)
+    end,
+  },
+  {
+    name = "return-after-cancel-fails", title = "takes a RETURN after its CANCEL for an error",
+    breaks = { "CANCEL-007" }, symptom = "",
+    patch = function(p)
+      p.wrap(p.context.arrived, "RETURN", function(real, self, value)
+        if not self.cancel_sent or self == (self.link.child or {}).context then
+          return real(self, value)
+        end
+        self:over(p.failure.new { code = "failed", message = "RETURN after CANCEL" })
+      end)
+    end,
+  },
+  {
+    name = "error-after-cancel-is-lost", title = "absorbs the ERROR that answers its CANCEL",
+    breaks = { "CANCEL-008" }, symptom = "",
+    patch = function(p)
+      p.wrap(p.context.arrived, "ERROR", function(real, self, fields)
+        if not self.cancel_sent then return real(self, fields) end
+        self:over(nil, self.cancel_sent)
+      end)
+    end,
+  },
+  {
+    name = "error-is-not-marked", title = "does not say that an error came after a cancellation",
+    breaks = { "CANCEL-009" }, symptom = "",
+    patch = function(p) function p.hooks.marks_cancelled() return false end end,
+  },
+  {
+    name = "absorbs-nothing", title = "takes the CANCELLED it asked for as an error",
+    breaks = { "CANCEL-010" }, symptom = "",
+    patch = function(p) function p.hooks.absorbs() return false end end,
+  },
+  {
+    name = "absorbs-by-identity", title = "absorbs CANCELLED only if it is the canceller itself",
+    breaks = { "CANCEL-010" }, symptom = "",
+    patch = function(p)
+      function p.hooks.absorbs(ctx)
+        local by = ctx.cancel_sent.by
+        return by and by.id == ctx.link.actor.ref.id
+      end
+    end,
+  },
+  {
+    name = "absorbs-everything", title = "absorbs CANCELLED that it did not ask for",
+    breaks = { "CANCEL-010", "CANCEL-011" }, symptom = "",
+    patch = function(p)
+      p.wrap(p.context.arrived, "CANCELLED", function(real, self, cancelled)
+        self.cancel_sent = self.cancel_sent
+          or p.failure.cause(cancelled.origin, cancelled.by, cancelled.message)
+        return real(self, cancelled)
+      end)
+    end,
+  },
+  {
+    name = "unasked-without-data", title = "raises `cancelled` without origin and `by`",
+    breaks = { "CANCEL-011" }, symptom = "",
+    patch = function(p)
+      p.wrap(p.context.Context, "over", function(real, self, err, absorbed)
+        if err and err.code == "cancelled" then err.data = nil end
+        return real(self, err, absorbed)
+      end)
+    end,
+  },
+  {
+    name = "unasked-deadline-is-cancelled",
+    title = "raises `cancelled` for a CANCELLED of a deadline",
+    breaks = { "CANCEL-011" }, symptom = "",
+    patch = function(p)
+      p.wrap(p.context.Context, "over", function(real, self, err, absorbed)
+        if err and err.code == "deadline" and not self.explicit then err.code = "cancelled" end
+        return real(self, err, absorbed)
+      end)
+    end,
+  },
+  {
+    name = "origin-is-parent", title = "passes a cancellation on with origin `parent`",
+    breaks = { "CANCEL-012" }, symptom = "",
+    patch = function(p)
+      function p.hooks.cancel(map)
+        map.origin = "parent"
+        return map
+      end
+    end,
+  },
+  {
+    name = "by-is-oneself", title = "puts itself into `by` when it passes a cancellation on",
+    breaks = { "CANCEL-012" }, symptom = "",
+    patch = function(p)
+      local me
+      p.wrap(p.actor, "new", function(real, options)
+        me = real(options)
+        return me
+      end)
+      function p.hooks.cancel(map)
+        map.by = me:name_only()
+        return map
+      end
+    end,
+  },
+  {
+    name = "message-is-lost", title = "drops the message of a cancellation that it passes on",
+    breaks = { "CANCEL-012" }, symptom = "",
+    patch = function(p)
+      function p.hooks.cancel(map)
+        map.message = nil
+        return map
+      end
+    end,
+  },
+  {
+    name = "answers-with-its-own-cause", title = "answers CANCELLED with a cause of its own",
+    breaks = { "CANCEL-012" }, symptom = "",
+    patch = function(p)
+      function p.hooks.cancelled(map)
+        map.by, map.message = nil, nil
+        return map
+      end
+    end,
+  },
+  {
+    name = "by-is-missing", title = "begins a cancellation without saying who does",
+    breaks = { "CANCEL-013" }, symptom = "",
+    patch = function(p)
+      p.wrap(p.failure, "cause", function(real, origin, by, message)
+        if origin == "error" or origin == "deadline" then by = nil end
+        return real(origin, by, message)
+      end)
+    end,
+  },
+  {
+    name = "error-is-requested",
+    title = "cancels the rest of a failed scope with origin `requested`",
+    breaks = { "CANCEL-013" }, symptom = "",
+    patch = function(p)
+      p.wrap(p.failure, "cause", function(real, origin, ...)
+        return real(origin == "error" and "requested" or origin, ...)
+      end)
+    end,
+  },
+  {
+    name = "shields-outlast-grace", title = "keeps a shield up when the grace is over",
+    breaks = { "CANCEL-015" }, symptom = "",
+    patch = function(p) function p.hooks.ends_shields() return false end end,
+  },
+  {
+    name = "equal-grace-below", title = "passes all of its grace on",
+    breaks = { "CANCEL-016" }, symptom = "",
+    patch = function(p) function p.hooks.grace_below(left) return left end end,
+  },
+  {
+    name = "patient-ladder", title = "gives a child its whole grace, however little is left above",
+    breaks = { "CANCEL-017" }, symptom = "",
+    patch = function(p)
+      function p.spawn.Child:patience(rung)
+        return rung == "CANCEL" and self.grace or p.spawn.TERM
+      end
+    end,
+  },
+  {
+    name = "wait-after-cancel",
+    title = "fails one wait of a cancelled scope and lets the next ones wait",
+    breaks = { "MODEL-006" }, symptom = "",
+    patch = function(p) function p.hooks.raises_again() return false end end,
+  },
+  {
+    name = "cancellation-stays-above", title = "does not cancel the contexts below a cancelled one",
+    breaks = { "MODEL-005" }, symptom = "",
+    patch = function(p) function p.hooks.passes_on() return false end end,
+  },
+  {
+    name = "answers-before-those-below",
+    title = "answers CANCEL before the contexts below have ended",
+    breaks = { "MODEL-002" }, symptom = "",
+    patch = function(p)
+      p.wrap(p.context.Context, "be_cancelled", function(real, self, cause, grace)
+        real(self, cause, grace)
+        if self.ran and self ~= self.link.actor.context then self:conclude_cancelled(true) end
+      end)
+    end,
+  },
+  {
+    name = "scope-ends-early", title = "ends a scope while contexts are open in it",
+    breaks = { "MODEL-003" }, symptom = "",
+    patch = function(p)
+      p.wrap(p.scope.Scope, "is_empty", function(real, self)
+        if real(self) then return true end
+        for member in pairs(self.members) do
+          if member.role ~= "opener" or not member.cancel_sent then return false end
+        end
+        return not next(self.tasks)
+      end)
+    end,
+  },
+  {
+    name = "deadline-from-the-last-fragment",
+    title = "counts a deadline from the last fragment of OPEN",
+    breaks = { "DEADLINE-001" }, symptom = "",
+    patch = function(p)
+      p.wrap(p.context.Context, "complete", function(real, self, open)
+        self.since = p.task.now()
+        return real(self, open)
+      end)
+    end,
+  },
+  {
+    name = "callee-keeps-no-deadline", title = "leaves deadlines to the opener",
+    breaks = { "DEADLINE-002" }, symptom = "",
+    patch = function(p)
+      p.wrap(p.serve, "serve", function(real, actor, ctx, open)
+        if open.deadline and open.deadline > 0 then open.deadline = nil end
+        return real(actor, ctx, open)
+      end)
+    end,
+  },
+  {
+    name = "opener-keeps-no-deadline", title = "leaves deadlines to the callee",
+    breaks = { "DEADLINE-003" }, symptom = "",
+    patch = function(p) function p.context.Context.expire() end end,
+  },
+  {
+    name = "deadline-zero-runs", title = "begins a handler whose deadline has passed",
+    breaks = { "DEADLINE-004" }, symptom = "",
+    patch = function(p)
+      p.wrap(p.serve, "serve", function(real, actor, ctx, open)
+        if open.deadline == 0 then open.deadline = 100 end
+        return real(actor, ctx, open)
+      end)
+    end,
+  },
+  {
+    name = "deadline-is-not-inherited", title = "opens below without the deadline from above",
+    breaks = { "DEADLINE-005" }, symptom = "",
+    patch = function(p) function p.hooks.inherits_deadline() return false end end,
+  },
+  {
+    name = "longer-deadline-wins", title = "gives the looser of two deadlines to what it opens",
+    breaks = { "DEADLINE-005" }, symptom = "",
+    patch = function(p)
+      p.wrap(p.link.Link, "agree", function(real, self, scope, options)
+        local deadline = scope.deadline
+        if options.deadline then scope.deadline = nil end
+        local agreed = real(self, scope, options)
+        scope.deadline = deadline
+        return agreed
+      end)
+    end,
+  },
+  {
+    name = "explicit-deadline-is-silent", title = "absorbs the expiry of a deadline that it gave",
+    breaks = { "DEADLINE-006" }, symptom = "",
+    patch = function(p)
+      p.wrap(p.context.arrived, "CANCELLED", function(real, self, cancelled)
+        if cancelled.origin == "deadline" and self.explicit then
+          self.cancel_sent = self.cancel_sent or p.failure.cause("deadline", cancelled.by)
+          self.explicit, self.deadline_sent = false, false
+        end
+        return real(self, cancelled)
+      end)
+    end,
+  },
+  {
+    name = "inherited-deadline-is-an-error",
+    title = "raises `deadline` where it was only inherited",
+    breaks = { "DEADLINE-007" }, symptom = "",
+    patch = function(p)
+      p.wrap(p.context.arrived, "CANCELLED", function(real, self, cancelled)
+        if cancelled.origin == "deadline" then self.inherited, self.explicit = false, true end
+        return real(self, cancelled)
+      end)
+    end,
+  },
+  {
+    name = "deadline-does-not-wait",
+    title = "ends a context at its deadline without the terminal of the callee",
+    breaks = { "MODEL-003", "DEADLINE-003" }, symptom = "",
+    patch = function(p)
+      p.wrap(p.context.Context, "expire", function(real, self)
+        real(self)
+        self:over(p.failure.new { code = "deadline", message = "the deadline has passed" })
+      end)
+    end,
+  },
+  {
+    name = "finishes-a-cancelled-open",
+    title = "goes on writing an OPEN after its CANCEL",
+    breaks = { "CANCEL-002" }, symptom = "",
+    patch = function(p)
+      p.wrap(p.outbox.Outbox, "withdraw_open", function(real, self, ctx)
+        return ctx.life ~= "opening" and real(self, ctx)
+      end)
+    end,
+  },
+}

@@ -1,0 +1,228 @@
+-- SPDX-License-Identifier: MIT
+--
+-- Defects in chapter 15: errors, the path they came, groups.
+
+return {
+  {
+    name = "failed-is-internal", title = "answers `internal` where user code failed",
+    breaks = { "ERROR-001" }, symptom = "",
+    patch = function(p)
+      function p.hooks.error(e)
+        if e.code ~= "failed" then return e end
+        local copy = p.failure.new(e)
+        copy.code = "internal"
+        return copy
+      end
+    end,
+  },
+  {
+    name = "error-without-actor", title = "does not say where an error arose",
+    breaks = { "ERROR-002" }, symptom = "",
+    patch = function(p) function p.failure.arose_in() end end,
+  },
+  {
+    name = "via-begins-with-oneself", title = "puts itself into `via` of its own errors",
+    breaks = { "ERROR-002" }, symptom = "",
+    patch = function(p)
+      local me
+      p.wrap(p.actor, "new", function(real, options)
+        me = real(options)
+        return me
+      end)
+      function p.hooks.error(e)
+        if #e.via > 0 or e.received then return e end
+        local copy = p.failure.new(e)
+        copy.via = { me:name_only() }
+        return copy
+      end
+    end,
+  },
+  {
+    name = "path-is-lost", title = "does not append to `via` what an error came by",
+    breaks = { "ERROR-003" }, symptom = "",
+    patch = function(p)
+      p.wrap(p.failure, "from_wire", function(real, fields) return real(fields) end)
+    end,
+  },
+  {
+    name = "path-is-backwards", title = "puts the newest hop of `via` first",
+    breaks = { "ERROR-003" }, symptom = "",
+    patch = function(p)
+      p.wrap(p.failure, "from_wire", function(real, fields, peer)
+        local e = real(fields, peer)
+        if peer and #e.via > 1 then table.insert(e.via, 1, table.remove(e.via)) end
+        return e
+      end)
+    end,
+  },
+  {
+    name = "path-without-end", title = "appends to a `via` of 32 entries",
+    breaks = { "ERROR-004" }, symptom = "",
+    patch = function(p)
+      p.wrap(p.failure, "from_wire", function(real, fields, peer)
+        local full = #fields.via == 32
+        local e = real(fields, peer)
+        if peer and full then e.via[33] = p.codec.bare(peer) end
+        return e
+      end)
+    end,
+  },
+  {
+    name = "error-becomes-its-own", title = "passes an error on as one of its own",
+    breaks = { "ERROR-005" }, symptom = "",
+    patch = function(p)
+      local me
+      p.wrap(p.actor, "new", function(real, options)
+        me = real(options)
+        return me
+      end)
+      function p.hooks.error(e)
+        if not e.received then return e end
+        local copy = p.failure.new(e)
+        copy.actor = me:name_only()
+        return copy
+      end
+    end,
+  },
+  {
+    name = "error-loses-its-data", title = "passes an error on without its data",
+    breaks = { "ERROR-005" }, symptom = "",
+    patch = function(p)
+      function p.hooks.error(e)
+        if not e.received then return e end
+        local copy = p.failure.new(e)
+        copy.data = nil
+        return copy
+      end
+    end,
+  },
+  {
+    name = "error-loses-its-causes", title = "passes an error on without its causes",
+    breaks = { "ERROR-005" }, symptom = "",
+    patch = function(p)
+      function p.hooks.error(e)
+        if not e.received then return e end
+        local copy = p.failure.new(e)
+        copy.causes = {}
+        return copy
+      end
+    end,
+  },
+  {
+    name = "error-is-wrapped", title = "passes an error on as the cause of a new one",
+    breaks = { "ERROR-005" }, symptom = "",
+    patch = function(p)
+      function p.hooks.error(e)
+        if not e.received then return e end
+        return p.failure.new { code = "failed", message = "something failed", causes = { e } }
+      end
+    end,
+  },
+  {
+    name = "first-error-only", title = "passes on the first of several errors",
+    breaks = { "ERROR-006" }, symptom = "",
+    patch = function(p) function p.failure.combine(errors) return errors[1] end end,
+  },
+  {
+    name = "group-is-backwards", title = "lists the errors of a group from the last to the first",
+    breaks = { "ERROR-006" }, symptom = "",
+    patch = function(p)
+      p.wrap(p.failure, "combine", function(real, errors, actor)
+        local reversed = {}
+        for i = #errors, 1, -1 do reversed[#reversed + 1] = errors[i] end
+        return real(reversed, actor)
+      end)
+    end,
+  },
+  {
+    name = "groups-nest", title = "puts groups into groups",
+    breaks = { "ERROR-007" }, symptom = "",
+    patch = function(p) function p.hooks.flattens() return false end end,
+  },
+  {
+    name = "causes-without-bound", title = "sends more than 64 causes",
+    breaks = { "ERROR-008" }, symptom = "",
+    patch = function(p) p.schema.CAUSES = math.huge end,
+  },
+  {
+    name = "causes-too-deep", title = "takes and sends causes that nest deeper than 8",
+    breaks = { "ERROR-008" }, symptom = "",
+    patch = function(p) p.schema.CAUSES_DEPTH = 16 end,
+  },
+  {
+    name = "clean-up-hides-the-error", title = "keeps the last error of a scope only",
+    breaks = { "ERROR-009" }, symptom = "",
+    patch = function(p) function p.failure.combine(errors) return errors[#errors] end end,
+  },
+  {
+    name = "unknown-codes-are-failed", title = "passes an unknown code on as `failed`",
+    breaks = { "ERROR-010" }, symptom = "",
+    patch = function(p)
+      function p.hooks.error(e)
+        if not e.received or not e.code:find("%.") then return e end
+        local copy = p.failure.new(e)
+        copy.code = "failed"
+        return copy
+      end
+    end,
+  },
+  {
+    name = "refusal-ends-the-link", title = "ends the link over a target that it does not have",
+    breaks = { "ERROR-011" }, symptom = "",
+    patch = function(p)
+      p.wrap(p.context.Context, "conclude_error", function(real, self, err, reply)
+        real(self, err, reply)
+        if reply and err.code == "no_target" then
+          self.link:violate("state", "no target", self.id)
+        end
+      end)
+    end,
+  },
+  {
+    name = "refuses-after-the-effect",
+    title = "answers `denied` where user code failed after STARTED",
+    breaks = { "ERROR-013" }, symptom = "",
+    patch = function(p)
+      function p.hooks.error(e)
+        if e.received or e.code ~= "failed" then return e end
+        local copy = p.failure.new(e)
+        copy.code = "denied"
+        return copy
+      end
+    end,
+  },
+  {
+    name = "one-failure-is-no-matter", title = "lets the rest of a scope run on after an error",
+    breaks = { "MODEL-004" }, symptom = "",
+    patch = function(p) function p.hooks.cancels_siblings() return false end end,
+  },
+  {
+    name = "errors-are-swallowed", title = "RETURNs nil where something below failed",
+    breaks = { "MODEL-004" }, symptom = "",
+    patch = function(p)
+      p.wrap(p.context.Context, "conclude_error", function(real, self, err, reply)
+        if not err.received or self.life == "ended" then return real(self, err, reply) end
+        self:conclude("RETURN", p.codec.encode(nil))
+      end)
+    end,
+  },
+  {
+    name = "one-error-cancels-all",
+    title = "cancels all handlers when one of them fails",
+    breaks = { "ACTOR-008" }, symptom = "",
+    patch = function(p)
+      p.wrap(p.context.Context, "conclude_error", function(real, self, err, reply)
+        real(self, err, reply)
+        if reply then return end
+        local actor = self.link.actor
+        for l in pairs(actor.links) do
+          for _, ctx in pairs(l.contexts) do
+            if ctx.role == "callee" and ctx.scope and ctx ~= actor.context and ctx ~= self then
+              ctx:be_cancelled(p.failure.cause("error", actor.ref))
+            end
+          end
+        end
+      end)
+    end,
+  },
+}

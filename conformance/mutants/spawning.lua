@@ -1,0 +1,347 @@
+-- SPDX-License-Identifier: MIT
+--
+-- Defects of a parent: starting a child, the ladder, how a child ended (chapter 16), copse.info.
+
+return {
+  {
+    name = "name-is-forgotten", title = "gives every child the name `child`",
+    breaks = { "SPAWN-001" }, symptom = "",
+    patch = function(p)
+      function p.hooks.environment(env)
+        for i, v in ipairs(env) do
+          env[i] = v:gsub("^(COPSE_ACTOR=%x+ ).*$", "%1child")
+        end
+        return env
+      end
+    end,
+  },
+  {
+    name = "no-link-in-the-environment", title = "does not tell a child where its link is",
+    breaks = { "SPAWN-002" }, symptom = "",
+    patch = function(p)
+      function p.hooks.environment(env)
+        for i = #env, 1, -1 do
+          if env[i]:find("^COPSE_LINK=") then table.remove(env, i) end
+        end
+        return env
+      end
+    end,
+  },
+  {
+    name = "siblings-inherit-links", title = "lets a child inherit the links of its siblings",
+    breaks = { "SPAWN-004" }, symptom = "",
+    patch = function(p)
+      local uv = require "luv"
+      local ends = {}
+      p.wrap(p.spawn.Child, "attach", function(real, self, stream)
+        real(self, stream)
+        ends[#ends + 1] = stream
+      end)
+      p.wrap(p.spawn, "start_process", function(real, argv, fds, ...)
+        for i, stream in ipairs(ends) do
+          if not stream.input:is_closing() then fds[8 + i] = uv.fileno(stream.input) end
+        end
+        return real(argv, fds, ...)
+      end)
+    end,
+  },
+  {
+    name = "waits-for-a-boot-for-ever", title = "sets no limit to the boot of a child",
+    breaks = { "SPAWN-011" }, symptom = "",
+    patch = function(p)
+      function p.spawn.Child:watch_boot() self.stop_boot = function() end end
+    end,
+  },
+  {
+    name = "boot-timeout-is-death", title = "reports `died` for a child that did not boot in time",
+    breaks = { "SPAWN-011" }, symptom = "",
+    patch = function(p)
+      function p.spawn.Child:watch_boot()
+        self.stop_boot = p.task.after(self.options.boot or p.spawn.BOOT, function()
+          self:climb("SIGTERM")
+        end)
+      end
+    end,
+  },
+  {
+    name = "spawn-failed-is-failed",
+    title = "reports `failed` for a command that cannot be started",
+    breaks = { "SPAWN-013" }, symptom = "",
+    patch = function(p)
+      p.wrap(p.failure, "raise", function(real, code, ...)
+        return real(code == "spawn_failed" and "failed" or code, ...)
+      end)
+    end,
+  },
+  {
+    name = "actor-without-send", title = "opens copse.actor without `send`",
+    breaks = { "ACTOR-001" }, symptom = "",
+    patch = function(p)
+      function p.hooks.open(map)
+        if map.target == "copse.actor" then map.send = nil end
+        return map
+      end
+    end,
+  },
+  {
+    name = "calls-before-copse-actor", title = "opens something else on a child's link first",
+    breaks = { "ACTOR-001" }, symptom = "",
+    patch = function(p)
+      p.wrap(p.spawn.Child, "open_actor", function(real, self)
+        local s = p.scope.new { parent = self.actor.base }
+        pcall(self.link.open_now, self.link, s, "copse.info", p.codec.map {}, {})
+        return real(self)
+      end)
+    end,
+  },
+  {
+    name = "one-child-at-a-time", title = "says END to a child when those before it are gone",
+    breaks = { "ACTOR-014" }, symptom = "",
+    patch = function(p)
+      p.wrap(p.spawn.Child, "finish", function(real, self)
+        for other in pairs(self.actor.children) do
+          if other ~= self and other.serial < self.serial then other:wait() end
+        end
+        return real(self)
+      end)
+    end,
+  },
+  {
+    name = "crossing-open-is-a-loss",
+    title = "reports a loss for an OPEN that crossed the terminal",
+    breaks = { "ACTOR-017" }, symptom = "",
+    patch = function(p)
+      p.wrap(p.link.Link, "end_openers", function(real, self, err)
+        if err.code == "closing" then err.code = "link_lost" end
+        return real(self, err)
+      end)
+    end,
+  },
+  {
+    name = "last-words-are-lost",
+    title = "judges a child by what it has read when the link ends",
+    breaks = { "SPAWN-015" }, symptom = "",
+    patch = function(p)
+      p.wrap(p.link, "new", function(real, actor, transport, options)
+        if options.child then
+          p.wrap(transport, "start", function(start, self, on_bytes, on_end)
+            start(self, function(bytes) p.task.after(30, function() on_bytes(bytes) end) end, on_end)
+          end)
+        end
+        return real(actor, transport, options)
+      end)
+    end,
+  },
+  {
+    name = "deaths-are-not-told", title = "takes every end of a child for a good one",
+    breaks = { "SPAWN-016" }, symptom = "",
+    patch = function(p) function p.hooks.reports_died() return nil end end,
+  },
+  {
+    name = "status-does-not-matter", title = "takes any exit after a terminal for a good one",
+    breaks = { "SPAWN-016" }, symptom = "",
+    patch = function(p)
+      p.wrap(p.spawn.Child, "verdict", function(real, self)
+        if self.terminal and not self.report and not self.ladder then return nil end
+        return real(self)
+      end)
+    end,
+  },
+  {
+    name = "died-without-data", title = "reports `died` without status or signal",
+    breaks = { "SPAWN-017" }, symptom = "",
+    patch = function(p)
+      function p.hooks.reports_died(err)
+        if err and err.code == "died" then err.data = p.codec.map {} end
+        return err
+      end
+    end,
+  },
+  {
+    name = "stderr-is-lost", title = "reports `died` without the last words of the child",
+    breaks = { "SPAWN-017" }, symptom = "",
+    patch = function(p)
+      function p.hooks.reports_died(err)
+        if err and err.code == "died" then err.data.stderr = nil end
+        return err
+      end
+    end,
+  },
+  {
+    name = "ladder-is-not-told",
+    title = "does not say that it was its own ladder that killed a child",
+    breaks = { "SPAWN-018" }, symptom = "",
+    patch = function(p)
+      function p.hooks.reports_died(err)
+        if err and err.code == "died" then err.data.ladder = nil end
+        return err
+      end
+    end,
+  },
+  {
+    name = "killing-is-no-death", title = "reports nothing for a child that its ladder killed",
+    breaks = { "SPAWN-018" }, symptom = "",
+    patch = function(p)
+      p.wrap(p.spawn.Child, "verdict", function(real, self)
+        if self.ladder and not self.report then return nil end
+        return real(self)
+      end)
+    end,
+  },
+  {
+    name = "stderr-without-bound", title = "reads the error output of a dead child to its end",
+    breaks = { "SPAWN-019" }, symptom = "",
+    patch = function(p) p.spawn.STDERR = 1 << 40 end,
+  },
+  {
+    name = "every-context-dies-alone", title = "reports the death of a child once per context",
+    breaks = { "SPAWN-020" }, symptom = "",
+    patch = function(p)
+      p.wrap(p.link.Link, "end_openers", function(_, self, err)
+        for _, ctx in pairs(self.contexts) do
+          if ctx.role == "opener" then ctx:over(p.failure.new(err)) end
+        end
+      end)
+    end,
+  },
+  {
+    name = "death-before-the-reap", title = "reports `died` when the link is lost, before the reap",
+    breaks = { "SPAWN-021" }, symptom = "",
+    patch = function(p)
+      p.wrap(p.spawn.Child, "lost", function(real, self, err)
+        if not self.terminal and not self.exit then
+          self.link:end_openers(p.failure.new {
+            code = "died", message = self.ref.name, actor = p.codec.bare(self.ref),
+            data = p.codec.map { status = 0 },
+          })
+        end
+        return real(self, err)
+      end)
+    end,
+  },
+  {
+    name = "waits-for-an-exit-for-ever", title = "waits without bound for a child that has ended",
+    breaks = { "SPAWN-022" }, symptom = "",
+    patch = function(p) function p.spawn.Child.expect_exit() end end,
+  },
+  {
+    name = "kills-at-once", title = "goes from CANCEL to SIGKILL",
+    breaks = { "LADDER-001" }, symptom = "",
+    patch = function(p)
+      p.wrap(p.spawn.Child, "climb", function(real, self, rung)
+        return real(self, rung == "SIGTERM" and "SIGKILL" or rung)
+      end)
+    end,
+  },
+  {
+    name = "terminates-at-once", title = "sends SIGTERM together with CANCEL",
+    breaks = { "LADDER-001" }, symptom = "",
+    patch = function(p)
+      p.wrap(p.spawn.Child, "cancel", function(real, self, cause)
+        real(self, cause)
+        self:climb("SIGTERM")
+      end)
+    end,
+  },
+  {
+    name = "stops-at-sigterm", title = "never sends SIGKILL",
+    breaks = { "LADDER-001" }, symptom = "",
+    patch = function(p)
+      p.wrap(p.spawn.Child, "climb", function(real, self, rung)
+        if rung ~= "SIGKILL" then return real(self, rung) end
+      end)
+    end,
+  },
+  {
+    name = "leaves-zombies", title = "lets an ended child lie",
+    breaks = { "LADDER-006" }, symptom = "",
+    patch = function(p)
+      local uv = require "luv"
+      p.wrap(p.spawn, "start_process", function(real, argv, fds, env, on_exit)
+        local handle, pid = real(argv, fds, env, on_exit)
+        if not handle then return handle, pid end
+        handle:close() -- the event loop forgets it, and with it to reap
+        local stand_in = {}
+        function stand_in.kill(_, signal) return uv.kill(pid, signal) end
+        function stand_in.close() end
+        local function look()
+          local f = io.open("/proc/" .. pid .. "/stat")
+          local state = f and f:read("a"):match("%) (%a)")
+          if f then f:close() end
+          if state ~= "Z" and state then return p.task.after(20, look) end
+          on_exit(0, 0)
+        end
+        p.task.after(20, look)
+        return stand_in, pid
+      end)
+    end,
+  },
+  {
+    name = "children-are-not-waited-for",
+    title = "ends before the child that it has spawned is reaped",
+    breaks = { "MODEL-002" }, symptom = "",
+    patch = function(p)
+      function p.spawn.Child.wait() end
+      p.wrap(p.scope.Scope, "is_empty", function(real, self)
+        if real(self) then return true end
+        for member in pairs(self.members) do
+          if not (member.pid and member.terminal) then return false end
+        end
+        return not next(self.tasks)
+      end)
+    end,
+  },
+  {
+    name = "info-of-itself", title = "answers copse.info for itself alone",
+    breaks = { "REG-010" }, symptom = "",
+    patch = function(p)
+      p.wrap(p.registry, "export", function(real, actor)
+        real(actor)
+        p.wrap(actor.exports, "copse.info", function(info, ...)
+          local list = info(...)
+          return p.codec.array { list[1] }
+        end)
+      end)
+    end,
+  },
+  {
+    name = "info-waits-for-all", title = "leaves a child that does not answer out of copse.info",
+    breaks = { "REG-011" }, symptom = "",
+    patch = function(p)
+      p.wrap(p.registry, "export", function(real, actor)
+        real(actor)
+        p.wrap(actor.exports, "copse.info", function(info, ...)
+          local kept = p.codec.array {}
+          for _, entry in ipairs(info(...)) do
+            if entry.state ~= "unresponsive" then kept[#kept + 1] = entry end
+          end
+          return kept
+        end)
+      end)
+    end,
+  },
+  {
+    name = "says-no-end",
+    title = "never says END to a child",
+    breaks = { "ACTOR-014" }, symptom = "",
+    patch = function(p)
+      function p.spawn.Child.finish() end
+    end,
+  },
+  {
+    name = "signals-what-it-is-told",
+    title = "signals the process that a child says it is",
+    breaks = { "SEC-008" }, symptom = "",
+    patch = function(p)
+      p.wrap(p.context.arrived, "RETURN", function(real, self, value)
+        local child = self.link.child
+        if child and self.target == "copse.info" then child.told = value[1].pid end
+        return real(self, value)
+      end)
+      p.wrap(p.spawn.Child, "climb", function(real, self, rung)
+        if self.told and rung ~= "CANCEL" then require("luv").kill(self.told, rung:lower()) end
+        return real(self, rung)
+      end)
+    end,
+  },
+}

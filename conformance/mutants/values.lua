@@ -1,0 +1,289 @@
+-- SPDX-License-Identifier: MIT
+--
+-- Defects in chapter 5: what is a value, what a control payload must hold, actor references.
+
+local function no_field_is_wrong(p, key)
+  p.wrap(p.hooks, "accepts_field", function(real, what, k, value, fits)
+    return k == key or real(what, k, value, fits)
+  end)
+end
+
+return {
+  {
+    name = "bytes-after-the-value", title = "takes a payload with bytes after the value",
+    breaks = { "VALUE-001" }, symptom = "",
+    patch = function(p)
+      p.wrap(p.codec, "decode", function(real, bytes, shape)
+        local ok, v = pcall(real, bytes, shape)
+        if ok then return v end
+        local n = type(v) == "table" and v.malformed and v.malformed:match("^(%d+) bytes after")
+        if not n then error(v, 0) end
+        return real(bytes:sub(1, -1 - n), shape)
+      end)
+    end,
+  },
+  {
+    name = "ping-of-nothing", title = "takes a PING whose payload is no value",
+    breaks = { "VALUE-001" }, symptom = "",
+    patch = function(p) function p.hooks.checks_values() return false end end,
+  },
+  {
+    name = "takes-c1", title = "reads the byte c1 as nil",
+    breaks = { "VALUE-001" }, symptom = "",
+    patch = function(p) p.codec.readers[0xc1] = p.codec.readers[0xc0] end,
+  },
+  {
+    name = "str-of-any-bytes", title = "takes a str that is not UTF-8",
+    breaks = { "VALUE-002" }, symptom = "",
+    patch = function(p) function p.codec.is_utf8() return true end end,
+  },
+  {
+    name = "lax-utf8", title = "takes surrogates in a str",
+    breaks = { "VALUE-002" }, symptom = "",
+    patch = function(p) function p.codec.is_utf8(s) return utf8.len(s, 1, -1, true) ~= nil end end,
+  },
+  {
+    name = "wraps-large-integers", title = "takes integers above 2^63-1 and makes them negative",
+    breaks = { "VALUE-003" }, symptom = "",
+    patch = function(p) p.codec.readers[0xcf] = p.codec.readers[0xd3] end,
+  },
+  {
+    name = "any-map-key", title = "takes a map key of any type",
+    breaks = { "VALUE-004" }, symptom = "",
+    patch = function(p) function p.codec.is_key() return true end end,
+  },
+  {
+    name = "no-integer-keys", title = "refuses integers as the keys of a map",
+    breaks = { "VALUE-001" }, symptom = "",
+    patch = function(p) function p.codec.is_key(v) return type(v) == "string" end end,
+  },
+  {
+    name = "sends-equal-keys", title = "sends a map with a key twice",
+    breaks = { "VALUE-005" }, symptom = "",
+    patch = function(p)
+      p.wrap(p.context.Context, "conclude", function(real, self, kind, payload, reply)
+        if kind == "RETURN" and self.target == "tck.stat" then
+          payload = string.char(payload:byte(1) + 1) .. payload:sub(2) .. "\xa3pid\xc0"
+        end
+        return real(self, kind, payload, reply)
+      end)
+    end,
+  },
+  {
+    name = "shortest-forms-only", title = "refuses an integer that has a shorter form",
+    breaks = { "VALUE-006" }, symptom = "",
+    patch = function(p)
+      for byte, least in pairs { [0xcc] = 0x80, [0xcd] = 0x100, [0xce] = 0x10000 } do
+        p.wrap(p.codec.readers, byte, function(real, d)
+          local v = real(d)
+          if v < least then error({ malformed = "not the shortest form" }, 0) end
+          return v
+        end)
+      end
+    end,
+  },
+  {
+    name = "no-binary32", title = "refuses floats of four bytes",
+    breaks = { "VALUE-006" }, symptom = "",
+    patch = function(p) p.codec.readers[0xca] = nil end,
+  },
+  {
+    name = "no-long-strings",
+    title = "refuses a str of the long formats that would fit a short one",
+    breaks = { "VALUE-006" }, symptom = "",
+    patch = function(p)
+      for byte, least in pairs { [0xd9] = 32, [0xda] = 0x100, [0xdb] = 0x10000 } do
+        p.wrap(p.codec.readers, byte, function(real, d)
+          local v = real(d)
+          if #v < least then error({ malformed = "not the shortest form" }, 0) end
+          return v
+        end)
+      end
+    end,
+  },
+  {
+    name = "nests-too-deep", title = "takes a value of one level more than is allowed",
+    breaks = { "VALUE-008" }, symptom = "",
+    patch = function(p) p.codec.DEPTH = 33 end,
+  },
+  {
+    name = "nests-too-little", title = "refuses a value of the deepest level that is allowed",
+    breaks = { "VALUE-008" }, symptom = "",
+    patch = function(p) p.codec.DEPTH = 31 end,
+  },
+  {
+    name = "counts-the-control-map",
+    title = "counts depth from the control map, not from its values",
+    breaks = { "VALUE-008" }, symptom = "",
+    patch = function(p)
+      p.wrap(p.codec, "try_decode", function(real, bytes) return real(bytes) end)
+    end,
+  },
+  {
+    name = "equal-keys", title = "takes a key that occurs twice in a control map",
+    breaks = { "VALUE-010" }, symptom = "",
+    patch = function(p) function p.hooks.refuses_equal_keys() return false end end,
+  },
+  {
+    name = "equal-keys-in-limits", title = "takes a limit that occurs twice",
+    breaks = { "VALUE-010" }, symptom = "",
+    patch = function(p)
+      function p.hooks.refuses_equal_keys(what) return what ~= "limits of HELLO" end
+    end,
+  },
+  {
+    name = "unknown-keys-are-faults",
+    title = "takes a key of OPEN that it does not know for a fault",
+    breaks = { "VALUE-011" }, symptom = "",
+    patch = function(p)
+      local known = {
+        target = true, args = true, send = true, credit = true, deadline = true,
+        traceparent = true, meta = true,
+      }
+      p.wrap(p.schema, "read", function(real, kind, payload)
+        local result = real(kind, payload)
+        if kind ~= "OPEN" then return result end
+        for key in pairs(p.codec.decode(payload)) do
+          if not known[key] then error(p.schema.violation("schema", "OPEN: %s", key), 0) end
+        end
+        return result
+      end)
+    end,
+  },
+  {
+    name = "cancel-without-origin", title = "takes a CANCEL without origin",
+    breaks = { "VALUE-012" }, symptom = "",
+    patch = function(p)
+      function p.hooks.requires() return false end
+      p.wrap(p.schema, "read", function(real, kind, payload)
+        local result = real(kind, payload)
+        if kind == "CANCEL" then result.origin = result.origin or "requested" end
+        if kind == "OPEN" then result.target = result.target or "tck.echo" end
+        if kind == "ERROR" then
+          result.code, result.message = result.code or "failed", result.message or ""
+        end
+        if kind == "CANCELLED" then result.origin = result.origin or "requested" end
+        return result
+      end)
+    end,
+  },
+  {
+    name = "any-origin", title = "takes any str for an origin",
+    breaks = { "VALUE-012" }, symptom = "",
+    patch = function(p)
+      p.wrap(p.hooks, "accepts_field", function(_, _, key, v, fits)
+        return key == "origin" and type(v) == "string" or fits
+      end)
+    end,
+  },
+  {
+    name = "any-deadline", title = "takes a deadline that is no uint for none",
+    breaks = { "VALUE-012" }, symptom = "",
+    patch = function(p)
+      no_field_is_wrong(p, "deadline")
+      p.wrap(p.schema, "read", function(real, kind, payload)
+        local result = real(kind, payload)
+        if kind == "OPEN" and math.type(result.deadline) ~= "integer" then result.deadline = nil end
+        return result
+      end)
+    end,
+  },
+  {
+    name = "any-key-type", title = "takes keys that are no str in a control map",
+    breaks = { "VALUE-012" }, symptom = "",
+    patch = function(p)
+      p.wrap(p.codec, "decode", function(real, bytes, shape)
+        local v = real(bytes, shape)
+        if shape then
+          for key in pairs(p.codec.is_map(v) and v or {}) do
+            if type(key) ~= "string" then v[key] = nil end
+          end
+        end
+        return v
+      end)
+    end,
+  },
+  {
+    name = "sends-nil-for-nothing", title = "writes keys without a value as nil",
+    breaks = { "VALUE-013" }, symptom = "",
+    patch = function(p)
+      function p.hooks.cancelled(map)
+        map.message = map.message or p.codec.null
+        return map
+      end
+    end,
+  },
+  {
+    name = "cuts-inside-a-character", title = "cuts a text wherever the limit happens to be",
+    breaks = { "VALUE-014" }, symptom = "",
+    patch = function(p)
+      function p.codec.is_utf8() return true end
+      p.wrap(p.schema, "read", function(real, kind, payload)
+        p.codec.is_utf8 = function(s) return utf8.len(s) ~= nil end
+        local ok, result = pcall(real, kind, payload)
+        p.codec.is_utf8 = function() return true end
+        if not ok then error(result, 0) end
+        return result
+      end)
+      function p.failure.cut(s, max) return s:sub(1, math.max(0, max)) end
+    end,
+  },
+  {
+    name = "ref-of-any-shape", title = "takes an ext 1 that is no actor reference",
+    breaks = { "VALUE-015" }, symptom = "",
+    patch = function(p)
+      p.wrap(p.codec, "read_ref", function(real, bytes)
+        local ok, ref = pcall(real, bytes)
+        return ok and ref or p.codec.ref(("\0"):rep(16), "nobody")
+      end)
+    end,
+  },
+  {
+    name = "known-addresses-only", title = "refuses a reference with an unknown form of address",
+    breaks = { "VALUE-016" }, symptom = "",
+    patch = function(p)
+      p.wrap(p.codec, "read_ref", function(real, bytes)
+        local ref = real(bytes)
+        for _, address in ipairs(ref.addresses) do
+          if not p.transport.parse(address) then
+            error({ malformed = "the address " .. address }, 0)
+          end
+        end
+        return ref
+      end)
+    end,
+  },
+  {
+    name = "stops-at-an-unknown-address",
+    title = "dials nothing after an address of an unknown form",
+    breaks = { "VALUE-016" }, symptom = "",
+    patch = function(p)
+      p.wrap(p.actor.Actor, "dial", function(real, self, ref, token)
+        if not p.transport.parse(ref.addresses[1] or "") then
+          p.failure.raise("unreachable", "%s: the address is unknown", ref.name)
+        end
+        return real(self, ref, token)
+      end)
+    end,
+  },
+  {
+    name = "one-id-for-all", title = "gives the same id to every child",
+    breaks = { "VALUE-017" }, symptom = "",
+    patch = function(p)
+      p.wrap(p.spawn, "spawn", function(real, s, options)
+        local uv = require "luv"
+        local random = uv.random
+        uv.random = function(n) return ("\7"):rep(n) end
+        local ok, child = pcall(real, s, options)
+        uv.random = random
+        if not ok then error(child, 0) end
+        return child
+      end)
+    end,
+  },
+  {
+    name = "addresses-in-by", title = "leaves its addresses in the references of `by` and `via`",
+    breaks = { "VALUE-018" }, symptom = "",
+    patch = function(p) function p.codec.bare(ref) return ref end end,
+  },
+}
