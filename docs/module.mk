@@ -14,5 +14,6 @@ $(foreach p,$(docs_pages),$(eval $(call docs_suite,$(if $(filter \
 
 # Two pages try the conformance suite, one of them on the testee; the other runs much of it.
 DEPS.docs/results += $(B)/copse-testee
-CMD.docs/conformance := WATCHDOG=1100 $(CMD.docs/conformance)
+CMD.docs/conformance := WATCHDOG=1100 conformance/test/with-luv $(CMD.docs/conformance)
+CMD.docs/results := conformance/test/with-luv $(CMD.docs/results)
 TIMEOUT.docs/conformance = 1200

@@ -15,7 +15,7 @@ end
 return {
   {
     name = "takes-an-id-of-its-own", title = "takes an id of its own where its parent gave it one",
-    breaks = { "SPAWN-005" }, symptom = "",
+    breaks = { "SPAWN-005", "ACTOR-005" }, symptom = "id h",
     patch = function(p)
       env(p, "COPSE_ACTOR", function(value) return ("ab"):rep(16) .. value:sub(33) end)
     end,
@@ -23,14 +23,14 @@ return {
   {
     name = "takes-a-name-of-its-own",
     title = "takes a name of its own where its parent gave it one",
-    breaks = { "SPAWN-005" }, symptom = "",
+    breaks = { "SPAWN-005" }, symptom = "name",
     patch = function(p)
       env(p, "COPSE_ACTOR", function(value) return value:sub(1, 33) .. "copse-peer" end)
     end,
   },
   {
     name = "says-no-token", title = "does not say the token that it found",
-    breaks = { "SPAWN-006", "HELLO-009" }, symptom = "",
+    breaks = { "SPAWN-006" }, symptom = "the token of COPSE_TOKEN, as bytes / nil",
     patch = function(p)
       p.wrap(p.link, "new", function(real, actor, transport, options)
         if options.role == "connector" then options.token = nil end
@@ -40,7 +40,8 @@ return {
   },
   {
     name = "hands-its-variables-on", title = "leaves its variables to the processes it starts",
-    breaks = { "SPAWN-007" }, symptom = "",
+    breaks = { "SPAWN-007", "ACTOR-001", "ACTOR-005" },
+    symptom = "an id of its own / that of the parent",
     patch = function(p)
       function p.hooks.unsets() return false end
       local uv = require "luv"
@@ -55,7 +56,7 @@ return {
   },
   {
     name = "hands-its-link-on", title = "lets the processes it starts inherit its link",
-    breaks = { "SPAWN-008" }, symptom = "",
+    breaks = { "SPAWN-004" }, symptom = "no descriptor of the parent",
     patch = function(p)
       local uv = require "luv"
       local me
@@ -71,12 +72,12 @@ return {
   },
   {
     name = "leaves-stdio", title = "leaves its link in the places of its standard input and output",
-    breaks = { "SPAWN-009" }, symptom = "",
+    breaks = { "SPAWN-009" }, symptom = "an empty input /",
     patch = function(p) function p.transport.replace_stdio() end end,
   },
   {
     name = "wants-its-group", title = "refuses to start in a process group it does not know",
-    breaks = { "SPAWN-010" }, symptom = "",
+    breaks = { "HELLO-001" }, symptom = "HELLO / the end of the input",
     patch = function(p)
       env(p, "COPSE_ACTOR", function(value)
         return value:find("@", 1, true) == 33 and "nonsense" or value
@@ -85,7 +86,7 @@ return {
   },
   {
     name = "asks-before-it-is-asked", title = "opens a context before copse.actor has arrived",
-    breaks = { "ACTOR-002" }, symptom = "",
+    breaks = { "ACTOR-002", "ACTOR-015" }, symptom = "nothing / OPEN 1",
     patch = function(p)
       p.wrap(p.link.Link, "take_HELLO", function(real, self, payload)
         real(self, payload)
@@ -98,7 +99,7 @@ return {
   },
   {
     name = "serves-before-it-is-ready", title = "serves before its STARTED on copse.actor",
-    breaks = { "ACTOR-003" }, symptom = "",
+    breaks = { "ACTOR-003", "CTX-010" }, symptom = "ERROR on context 2 / RETURN 2 nil",
     patch = function(p)
       p.wrap(p.actor, "boot", function(real, options)
         local actor, why = real(options)
@@ -109,7 +110,7 @@ return {
   },
   {
     name = "two-parents", title = "begins a second life when copse.actor comes again",
-    breaks = { "ACTOR-004" }, symptom = "",
+    breaks = { "ACTOR-004", "SEC-002" }, symptom = "ERROR on context 6 / BYE",
     patch = function(p)
       p.wrap(p.serve, "serve", function(real, actor, ctx, open)
         if open.target ~= "copse.actor" or not actor.context then return real(actor, ctx, open) end
@@ -123,7 +124,7 @@ return {
   },
   {
     name = "tells-no-addresses", title = "does not say where it listens",
-    breaks = { "ACTOR-005" }, symptom = "",
+    breaks = { "ACTOR-005" }, symptom = "the address at which it listens / []",
     patch = function(p)
       p.wrap(p.context.Context, "started", function(real, self, value)
         if self == self.link.actor.context then
@@ -135,7 +136,7 @@ return {
   },
   {
     name = "takes-any-arguments", title = "overlooks arguments of copse.actor that it cannot use",
-    breaks = { "ACTOR-006" }, symptom = "",
+    breaks = { "ACTOR-006" }, symptom = "ERROR on context 2 / STARTED 2",
     patch = function(p)
       p.wrap(p.actor.Actor, "begin", function(real, self, ctx, in_time)
         local known = { error = true, warn = true, info = true, debug = true, trace = true }
@@ -150,7 +151,7 @@ return {
   },
   {
     name = "listens-where-it-can", title = "overlooks an address at which it cannot listen",
-    breaks = { "ACTOR-006" }, symptom = "",
+    breaks = { "ACTOR-006" }, symptom = "ERROR on context 2 / STARTED 2",
     patch = function(p)
       p.wrap(p.actor.Actor, "listen", function(real, self, address, token)
         return real(self, address, token) or address
@@ -159,7 +160,8 @@ return {
   },
   {
     name = "dies-of-an-error", title = "ends when a handler fails",
-    breaks = { "ACTOR-008" }, symptom = "",
+    breaks = { "ACTOR-012", "ERROR-011", "KIND-018" },
+    symptom = "CANCELLED on context 2 / ERROR 2",
     patch = function(p)
       p.wrap(p.context.Context, "conclude_error", function(real, self, err, reply)
         real(self, err, reply)
@@ -169,7 +171,7 @@ return {
   },
   {
     name = "serves-while-finishing", title = "serves what is opened after END on copse.actor",
-    breaks = { "ACTOR-009" }, symptom = "",
+    breaks = { "ACTOR-009" }, symptom = "ERROR on context 8 / RETURN 8 nil",
     patch = function(p)
       p.wrap(p.serve, "serve", function(real, actor, ctx, open)
         local finishing = actor.finishing
@@ -181,12 +183,12 @@ return {
   },
   {
     name = "listens-while-finishing", title = "goes on listening after END on copse.actor",
-    breaks = { "ACTOR-010" }, symptom = "",
+    breaks = { "ACTOR-010" }, symptom = "a connection refused / a connection",
     patch = function(p) function p.actor.Actor.stop_listening() end end,
   },
   {
     name = "stays-registered", title = "keeps its registrations after END on copse.actor",
-    breaks = { "ACTOR-010" }, symptom = "",
+    breaks = { "ACTOR-010" }, symptom = "END on context 1 / nothing within",
     patch = function(p)
       p.wrap(p.actor.Actor, "finish", function(real, self)
         self.registrations = {}
@@ -196,12 +198,12 @@ return {
   },
   {
     name = "holds-on", title = "does not end held contexts after END on copse.actor",
-    breaks = { "ACTOR-011" }, symptom = "",
+    breaks = { "ACTOR-011" }, symptom = "RETURN on context 1 / nothing within",
     patch = function(p) function p.hooks.finishes_held() return false end end,
   },
   {
     name = "finishes-at-once", title = "RETURNs at END on copse.actor while handlers run",
-    breaks = { "ACTOR-012", "ACTOR-016" }, symptom = "",
+    breaks = { "ACTOR-012" }, symptom = "nothing on context 2 / RETURN 2 nil",
     patch = function(p)
       function p.hooks.waits_for_contexts() return false end
       function p.hooks.may_end() return true end
@@ -209,7 +211,8 @@ return {
   },
   {
     name = "cuts-short", title = "cancels its handlers at END on copse.actor",
-    breaks = { "ACTOR-012" }, symptom = "",
+    breaks = { "ACTOR-012", "ACTOR-010", "ACTOR-011" },
+    symptom = "RETURN on context 6 / CANCELLED 6",
     patch = function(p)
       p.wrap(p.actor.Actor, "finish", function(real, self)
         real(self)
@@ -223,7 +226,7 @@ return {
   },
   {
     name = "waits-for-every-reader", title = "waits without bound for terminals that nobody reads",
-    breaks = { "ACTOR-013" }, symptom = "",
+    breaks = { "ACTOR-012" }, symptom = "RETURN on context 2 / nothing within",
     patch = function(p)
       p.wrap(p.task, "after", function(real, ms, fn)
         local info = debug.getinfo(2, "n")
@@ -234,7 +237,7 @@ return {
   {
     name = "goes-without-the-rest",
     title = "answers CANCEL on copse.actor and leaves the rest running",
-    breaks = { "ACTOR-015", "ACTOR-016" }, symptom = "",
+    breaks = { "ACTOR-016" }, symptom = "nothing on context 2 / CANCELLED 2",
     patch = function(p)
       p.wrap(p.scope.Scope, "is_empty", function(real, self)
         return self.actor and self == self.actor.scope and self.cancelled ~= nil or real(self)
@@ -244,7 +247,7 @@ return {
   },
   {
     name = "lives-on", title = "does not exit after the terminal of copse.actor",
-    breaks = { "SPAWN-014" }, symptom = "",
+    breaks = { "SPAWN-014" }, symptom = "the exit of the testee / nothing within",
     patch = function(p)
       p.wrap(p.actor.Actor, "exit", function(real, self, status)
         if self.context and self.context.concluded then return end
@@ -254,12 +257,12 @@ return {
   },
   {
     name = "exits-with-any-status", title = "exits with status 0 after ERROR on copse.actor",
-    breaks = { "SPAWN-014" }, symptom = "",
+    breaks = { "SPAWN-014" }, symptom = "exit status 1 / exit status 0",
     patch = function(p) function p.hooks.exit_status() return 0 end end,
   },
   {
     name = "exits-with-one", title = "exits with status 1 after CANCELLED on copse.actor",
-    breaks = { "SPAWN-014" }, symptom = "",
+    breaks = { "SPAWN-014" }, symptom = "exit status 0 / exit status 1",
     patch = function(p)
       p.wrap(p.actor.Actor, "leave", function(real, self, link, status)
         if self.context and self.context.concluded == "CANCELLED" then status = 1 end
@@ -269,34 +272,21 @@ return {
   },
   {
     name = "outlives-its-parent", title = "does not watch the link of its parent",
-    breaks = { "SPAWN-023", "SPAWN-024", "MODEL-010" }, symptom = "",
+    breaks = { "SPAWN-024" }, symptom = "the exit of the child / nothing within",
     patch = function(p) function p.hooks.watches_parent() return false end end,
   },
   {
     name = "no-watchdog",
     title = "leaves the watch over its parent to the loop its handlers run in",
-    breaks = { "SPAWN-024" }, symptom = "",
+    breaks = { "SPAWN-024" }, symptom = "the exit of the child / nothing within",
     patch = function(p)
-      function p.watchdog.start() end
-    end,
-  },
-  {
-    name = "loss-is-told-at-the-end",
-    title = "tells its children of a loss when its own grace is over",
-    breaks = { "SPAWN-025" }, symptom = "",
-    patch = function(p)
-      p.wrap(p.spawn.Child, "cancel", function(real, self, cause)
-        if cause.origin ~= "link_lost" then return real(self, cause) end
-      end)
-      p.wrap(p.context.Context, "cancel", function(real, self, cause)
-        if cause.origin ~= "link_lost" then return real(self, cause) end
-      end)
       function p.watchdog.start() end
     end,
   },
   {
     name = "sigterm-kills", title = "dies of SIGTERM without clean-up",
-    breaks = { "LADDER-003" }, symptom = "",
+    breaks = { "LADDER-003", "ODD-004" },
+    symptom = "CANCELLED on context 2 / the end of the input",
     patch = function(p)
       p.wrap(p.actor, "boot", function(real, options)
         local actor, why = real(options)
@@ -307,7 +297,7 @@ return {
   },
   {
     name = "sigterm-is-requested", title = "takes SIGTERM for a cancellation of origin `requested`",
-    breaks = { "LADDER-003" }, symptom = "",
+    breaks = { "LADDER-003" }, symptom = "origin",
     patch = function(p)
       p.wrap(p.failure, "cause", function(real, origin, ...)
         return real(origin == "shutdown" and "requested" or origin, ...)
@@ -316,7 +306,8 @@ return {
   },
   {
     name = "sigint-kills", title = "dies of the SIGINT of the terminal",
-    breaks = { "LADDER-004" }, symptom = "",
+    breaks = { "LADDER-004", "ODD-004" },
+    symptom = "a link that goes on / the end of the input",
     patch = function(p)
       p.wrap(p.actor, "boot", function(real, options)
         local actor, why = real(options)
@@ -327,17 +318,17 @@ return {
   },
   {
     name = "lists-nothing", title = "does not list who registers",
-    breaks = { "REG-001" }, symptom = "",
+    breaks = { "REG-001", "REG-004", "REG-006", "REG-008", "REG-003" }, symptom = "[",
     patch = function(p) function p.hooks.lists() return false end end,
   },
   {
     name = "forgets-nothing", title = "keeps a name whose registration has ended",
-    breaks = { "REG-001" }, symptom = "",
+    breaks = { "REG-001", "REG-004", "REG-006", "REG-003" }, symptom = "[] / [",
     patch = function(p) function p.hooks.forgets() return false end end,
   },
   {
     name = "end-is-not-enough", title = "holds a registration on after the opener's END",
-    breaks = { "REG-002" }, symptom = "",
+    breaks = { "REG-002" }, symptom = "RETURN on context 1 / nothing within",
     patch = function(p)
       p.wrap(p.context.Context, "held", function(_, self)
         self.is_held = true
@@ -347,7 +338,7 @@ return {
   },
   {
     name = "one-name-one-actor", title = "replaces the registration of a name by a newer one",
-    breaks = { "REG-003" }, symptom = "",
+    breaks = { "REG-003" }, symptom = "[",
     patch = function(p)
       p.wrap(p.registry.Registry, "add", function(real, self, entry)
         for i = #self.entries, 1, -1 do
@@ -359,7 +350,7 @@ return {
   },
   {
     name = "newest-first", title = "lists the newest registration of a name first",
-    breaks = { "REG-003" }, symptom = "",
+    breaks = { "REG-003" }, symptom = "[",
     patch = function(p)
       p.wrap(p.registry.Registry, "add", function(real, self, entry)
         real(self, entry)
@@ -369,7 +360,7 @@ return {
   },
   {
     name = "nobody-is-an-error", title = "answers `not_found` where no name is listed",
-    breaks = { "REG-004" }, symptom = "",
+    breaks = { "REG-004" }, symptom = "RETURN on context 12 / ERROR 12",
     patch = function(p)
       p.wrap(p.registry.Registry, "find", function(real, self, ctx, args)
         local list = real(self, ctx, args)
@@ -380,7 +371,7 @@ return {
   },
   {
     name = "waits-for-the-next", title = "waits for a registration though there is one",
-    breaks = { "REG-005" }, symptom = "",
+    breaks = { "REG-005" }, symptom = "RETURN on context 6 / nothing within",
     patch = function(p)
       p.wrap(p.registry.Registry, "wait", function(real, self, ctx, args)
         local before, changed = #self.entries, false
@@ -394,7 +385,7 @@ return {
   },
   {
     name = "waits-for-nothing", title = "answers copse.wait with nil where there is nobody",
-    breaks = { "REG-005" }, symptom = "",
+    breaks = { "REG-005", "DEADLINE-002" }, symptom = "nothing on context 6 / RETURN 6 nil",
     patch = function(p)
       function p.registry.Registry:wait(_, args)
         return self:list(args.name, function(entry) return entry.ref end)[1]
@@ -403,7 +394,7 @@ return {
   },
   {
     name = "changes-are-told-twice", title = "tells a watcher every change twice",
-    breaks = { "REG-006" }, symptom = "",
+    breaks = { "REG-006" }, symptom = "remove",
     patch = function(p)
       p.wrap(p.registry.Registry, "tell", function(real, self, op, entry)
         real(self, op, entry)
@@ -413,7 +404,7 @@ return {
   },
   {
     name = "removals-are-not-told", title = "does not tell a watcher that a name is gone",
-    breaks = { "REG-006" }, symptom = "",
+    breaks = { "REG-006" }, symptom = "remove",
     patch = function(p)
       p.wrap(p.registry.Registry, "tell", function(real, self, op, entry)
         if op == "add" then return real(self, op, entry) end
@@ -423,7 +414,7 @@ return {
   },
   {
     name = "watches-all-names", title = "tells a watcher of one name about all of them",
-    breaks = { "REG-007" }, symptom = "",
+    breaks = { "REG-007" }, symptom = "the name n /",
     patch = function(p)
       p.wrap(p.registry.Registry, "tell", function(real, self, op, entry)
         for watcher in pairs(self.watchers) do watcher.name = nil end
@@ -433,7 +424,7 @@ return {
   },
   {
     name = "items-without-a-name", title = "does not say under which name a reference is listed",
-    breaks = { "REG-007" }, symptom = "",
+    breaks = { "REG-007" }, symptom = "the name m /",
     patch = function(p)
       p.wrap(p.registry.Registry, "tell", function(real, self, op, entry)
         real(self, op, entry)
@@ -445,18 +436,18 @@ return {
   },
   {
     name = "watchers-without-bound", title = "keeps changes for a watcher without end",
-    breaks = { "REG-008" }, symptom = "",
+    breaks = { "REG-008" }, symptom = "the end of the case / still running after",
     patch = function(p) function p.hooks.watch_bound() return math.huge end end,
   },
   {
     name = "registers-anyone", title = "lets an actor register another",
-    breaks = { "REG-009" }, symptom = "",
+    breaks = { "REG-009" }, symptom = "ERROR on context 1 / STARTED 1 nil",
     patch = function(p) function p.hooks.owner_only() return false end end,
   },
   {
     name = "half-a-testee",
     title = "lacks a key of tck.stat",
-    breaks = { "EXT-001" }, symptom = "",
+    breaks = { "EXT-001" }, symptom = "tck.stat with an integer cancelled /",
     patch = function(p)
       p.wrap(p.actor, "new", function(real, options)
         p.wrap(options.exports, "tck.stat", function(stat, ...)

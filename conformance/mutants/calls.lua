@@ -5,7 +5,7 @@
 return {
   {
     name = "unknown-bye-is-graceful", title = "takes a BYE of an unknown code for a graceful one",
-    breaks = { "KIND-001" }, symptom = "",
+    breaks = { "KIND-001", "LINK-015" }, symptom = "the end of the input / nothing within",
     patch = function(p)
       local known = {
         none = true, version = true, frame = true, value = true, schema = true, state = true,
@@ -21,7 +21,7 @@ return {
   },
   {
     name = "bye-names-no-context", title = "does not name the context of a violation in BYE",
-    breaks = { "KIND-002" }, symptom = "",
+    breaks = { "KIND-002" }, symptom = "BYE that names context 10 / context 0",
     patch = function(p)
       function p.hooks.bye(map)
         map.context = nil
@@ -31,7 +31,7 @@ return {
   },
   {
     name = "bye-names-no-last", title = "does not say in BYE how far it has come",
-    breaks = { "KIND-003" }, symptom = "",
+    breaks = { "KIND-003" }, symptom = "last",
     patch = function(p)
       function p.hooks.bye(map)
         map.last = nil
@@ -41,7 +41,7 @@ return {
   },
   {
     name = "last-is-its-own", title = "gives its own highest id in `last` of BYE",
-    breaks = { "KIND-003" }, symptom = "",
+    breaks = { "KIND-003" }, symptom = "a frame that is legal here (link dialled1) / BYE",
     patch = function(p)
       p.wrap(p.link.Link, "bye", function(real, self, ...)
         local highest = self.highest
@@ -54,14 +54,14 @@ return {
   },
   {
     name = "pong-is-encoded-anew", title = "echoes the value of a PING, not its bytes",
-    breaks = { "KIND-005" }, symptom = "",
+    breaks = { "KIND-005" }, symptom = "payload h",
     patch = function(p)
       function p.hooks.pong(payload) return p.codec.encode(p.codec.decode(payload)) end
     end,
   },
   {
     name = "pong-comes-first", title = "sends PONG before the refusals that it owes",
-    breaks = { "KIND-006" }, symptom = "",
+    breaks = { "KIND-006" }, symptom = "every END before the PONG",
     patch = function(p)
       function p.hooks.pong_waits() return false end
       function p.hooks.next_frame(outbox)
@@ -71,13 +71,8 @@ return {
     end,
   },
   {
-    name = "pings-pile-up", title = "takes a second PING before it has answered the first",
-    breaks = { "KIND-007" }, symptom = "",
-    patch = function(p) function p.outbox.Outbox.owes_pong() return false end end,
-  },
-  {
     name = "pong-was-not-asked-for", title = "takes a PONG without PING for a violation",
-    breaks = { "KIND-008" }, symptom = "",
+    breaks = { "KIND-008", "KIND-018" }, symptom = "a link that goes on / BYE",
     patch = function(p)
       function p.link.Link.take_PONG()
         error({ violation = "state", message = "PONG without PING" }, 0)
@@ -86,12 +81,13 @@ return {
   },
   {
     name = "send-is-the-default", title = "takes an OPEN without `send` for one with it",
-    breaks = { "KIND-009" }, symptom = "",
+    breaks = { "KIND-009" }, symptom = "RETURN on context 6 / nothing within",
     patch = function(p) function p.hooks.implies_end() return false end end,
   },
   {
     name = "implied-stop-is-answered", title = "answers END to the STOP that an OPEN implies",
-    breaks = { "KIND-010" }, symptom = "",
+    breaks = { "ACTOR-012", "STREAM-003" },
+    symptom = "RETURN on copse.actor after END / END 2",
     patch = function(p)
       p.wrap(p.context.Context, "complete", function(real, self, open)
         real(self, open)
@@ -101,7 +97,8 @@ return {
   },
   {
     name = "no-credit-is-boundless", title = "sends items to an opener that granted none",
-    breaks = { "KIND-010" }, symptom = "",
+    breaks = { "KIND-010", "STREAM-003", "STREAM-005" },
+    symptom = "nothing on context 6 / ITEM 6",
     patch = function(p)
       p.wrap(p.context.Context, "complete", function(real, self, open)
         open.credit = open.credit or { 16, 65536 }
@@ -111,7 +108,7 @@ return {
   },
   {
     name = "held-without-send", title = "opens a registration without `send`",
-    breaks = { "KIND-011" }, symptom = "",
+    breaks = { "KIND-011" }, symptom = "`send` in its OPEN: true / `send` in its OPEN: nil",
     patch = function(p)
       function p.hooks.open(map)
         if map.target == "copse.register" then map.send = nil end
@@ -121,7 +118,7 @@ return {
   },
   {
     name = "arguments-backwards", title = "hands positional arguments on in reverse",
-    breaks = { "KIND-012" }, symptom = "",
+    breaks = { "KIND-012" }, symptom = "RETURN 5 / RETURN 7",
     patch = function(p)
       p.wrap(p.context.Context, "complete", function(real, self, open)
         if p.codec.is_array(open.args) then
@@ -135,7 +132,7 @@ return {
   },
   {
     name = "no-positional-arguments", title = "refuses positional arguments",
-    breaks = { "KIND-012" }, symptom = "",
+    breaks = { "KIND-012", "KIND-018" }, symptom = "RETURN 5 / RETURN nil",
     patch = function(p)
       p.wrap(p.context.Context, "complete", function(real, self, open)
         if p.codec.is_array(open.args) then open.args = p.codec.map {} end
@@ -145,7 +142,7 @@ return {
   },
   {
     name = "bad-args-is-failed", title = "answers `failed` where arguments cannot be used",
-    breaks = { "KIND-013" }, symptom = "",
+    breaks = { "KIND-013" }, symptom = "ERROR with code",
     patch = function(p)
       p.wrap(p.failure, "raise", function(real, code, ...)
         return real(code == "bad_args" and "failed" or code, ...)
@@ -154,7 +151,7 @@ return {
   },
   {
     name = "starts-before-it-looks", title = "sends STARTED before it looks at the arguments",
-    breaks = { "KIND-013" }, symptom = "",
+    breaks = { "KIND-013" }, symptom = "ERROR on context 6 / STARTED 6 nil",
     patch = function(p)
       p.wrap(p.actor, "new", function(real, options)
         for target, handler in pairs(options.exports or {}) do
@@ -173,14 +170,14 @@ return {
   },
   {
     name = "no-target-is-not-found", title = "answers `not_found` for a target it does not have",
-    breaks = { "KIND-014" }, symptom = "",
+    breaks = { "KIND-014" }, symptom = "ERROR with code",
     patch = function(p)
       function p.hooks.refusal(code) return code == "no_target" and "not_found" or code end
     end,
   },
   {
     name = "no-target-is-silence", title = "does not answer an OPEN of a target it does not have",
-    breaks = { "KIND-014" }, symptom = "",
+    breaks = { "KIND-014", "ERROR-005" }, symptom = "ERROR on context 6 / CANCELLED 6",
     patch = function(p)
       p.wrap(p.context.Context, "conclude_error", function(real, self, err, reply)
         if err.code ~= "no_target" then return real(self, err, reply) end
@@ -189,7 +186,8 @@ return {
   },
   {
     name = "items-before-started", title = "sends the first item before STARTED",
-    breaks = { "KIND-017" }, symptom = "",
+    breaks = { "KIND-017", "STREAM-010" },
+    symptom = "a frame that is legal here (link testee) / ITEM 6 0: ITEM in state wai",
     patch = function(p)
       p.wrap(p.outbox.Outbox, "fragment", function(real, self, message)
         local bytes, last = real(self, message)
@@ -205,7 +203,8 @@ return {
   },
   {
     name = "no-cancelled", title = "ends a cancelled context without a terminal",
-    breaks = { "KIND-018" }, symptom = "",
+    breaks = { "CANCEL-010", "CREDIT-003", "DEADLINE-002", "LINK-006" },
+    symptom = "CANCELLED on context 6 / nothing within",
     patch = function(p)
       p.wrap(p.context.Context, "conclude_cancelled", function(real, self, ran)
         if not ran or self == self.link.actor.context then return real(self, ran) end
@@ -217,7 +216,7 @@ return {
   },
   {
     name = "two-terminals", title = "sends CANCELLED after a RETURN of nil",
-    breaks = { "KIND-019" }, symptom = "",
+    breaks = { "CTX-005" }, symptom = "a frame that is legal here (link testee) / CANCELLED 6",
     patch = function(p)
       p.wrap(p.outbox.Outbox, "fragment", function(real, self, message)
         local bytes, last = real(self, message)
@@ -232,7 +231,8 @@ return {
   },
   {
     name = "started-after-return", title = "sends STARTED after RETURN where user code sent none",
-    breaks = { "KIND-019" }, symptom = "",
+    breaks = { "KIND-019" },
+    symptom = "a frame that is legal here (link testee) / STARTED 6 nil: STARTED in s",
     patch = function(p)
       p.wrap(p.outbox.Outbox, "fragment", function(real, self, message)
         local bytes, last = real(self, message)
@@ -246,7 +246,8 @@ return {
   {
     name = "error-waits-for-its-end",
     title = "takes ERROR for an end only after the peer's next frame",
-    breaks = { "KIND-021" }, symptom = "",
+    breaks = { "KIND-021", "ERROR-005", "MODEL-004" },
+    symptom = "ERROR on context 6 / nothing within",
     patch = function(p)
       p.wrap(p.context.arrived, "ERROR", function(real, self, fields)
         if self == (self.link.child or {}).context then return real(self, fields) end
@@ -255,27 +256,13 @@ return {
     end,
   },
   {
-    name = "items-before-an-error", title = "sends the items that wait before ERROR and CANCELLED",
-    breaks = { "KIND-022" }, symptom = "",
-    patch = function(p)
-      function p.outbox.Outbox.withdraw() end
-    end,
-  },
-  {
     name = "started-twice", title = "takes a second STARTED",
-    breaks = { "CTX-001" }, symptom = "",
+    breaks = { "CTX-001" }, symptom = "BYE state / nothing within",
     patch = function(p) p.tables.opener.started.STARTED = "started" end,
   },
   {
-    name = "end-before-started", title = "takes END of a callee that has not started",
-    breaks = { "CTX-001" }, symptom = "",
-    patch = function(p)
-      p.tables.opener.waiting.END, p.tables.opener.waiting.ITEM = "waiting", "waiting"
-    end,
-  },
-  {
     name = "open-twice", title = "ignores a second OPEN of a running context",
-    breaks = { "CTX-002" }, symptom = "",
+    breaks = { "CTX-002" }, symptom = "BYE state / nothing within",
     patch = function(p)
       for _, state in ipairs { "running", "started" } do
         p.tables.callee[state].OPEN, p.tables.callee[state]["OPEN+"] = "ignored", "ignored"
@@ -284,14 +271,14 @@ return {
   },
   {
     name = "open-again", title = "ignores an OPEN of a context that has ended",
-    breaks = { "CTX-002" }, symptom = "",
+    breaks = { "CTX-002" }, symptom = "BYE state / nothing within",
     patch = function(p)
       p.tables.callee.ended.OPEN, p.tables.callee.ended["OPEN+"] = "ignored", "ignored"
     end,
   },
   {
     name = "first-fragment-is-all", title = "takes a RETURN as arrived with its first fragment",
-    breaks = { "CTX-003" }, symptom = "",
+    breaks = { "CTX-003" }, symptom = "nothing on context 6 / RETURN 6 nil",
     patch = function(p)
       p.wrap(p.link.Link, "assemble", function(real, self, ctx, name, h, payload)
         local first = h.more and not ctx.part and name == "RETURN"
@@ -303,7 +290,7 @@ return {
   },
   {
     name = "loss-is-forgotten", title = "leaves a context waiting when its link is lost",
-    breaks = { "CTX-004" }, symptom = "",
+    breaks = { "CTX-004" }, symptom = "ERROR on context 6 / nothing within",
     patch = function(p)
       p.wrap(p.link.Link, "end_openers", function(real, self, err)
         if self.child then return real(self, err) end
@@ -312,7 +299,7 @@ return {
   },
   {
     name = "loss-is-a-failure", title = "reports `failed` where a link was lost",
-    breaks = { "CTX-004" }, symptom = "",
+    breaks = { "CTX-004" }, symptom = "ERROR with code",
     patch = function(p)
       p.wrap(p.link.Link, "lose", function(real, self, err)
         if err and err.code == "link_lost" then err.code = "failed" end
@@ -322,7 +309,7 @@ return {
   },
   {
     name = "cancelled-without-cancel", title = "passes the CANCELLED of another on as its own",
-    breaks = { "CTX-005" }, symptom = "",
+    breaks = { "CTX-005", "CANCEL-011" }, symptom = "ERROR on context 6 / CANCELLED 6",
     patch = function(p)
       p.wrap(p.context.Context, "conclude_error", function(real, self, err, reply)
         if err.code ~= "cancelled" then return real(self, err, reply) end
@@ -333,7 +320,7 @@ return {
   },
   {
     name = "ran-is-always-true", title = "says `ran` of what never ran",
-    breaks = { "CTX-006" }, symptom = "",
+    breaks = { "CTX-006" }, symptom = "CANCELLED with ran false / CANCELLED with ran true",
     patch = function(p)
       function p.hooks.cancelled(map)
         map.ran = true
@@ -343,7 +330,8 @@ return {
   },
   {
     name = "ran-is-always-false", title = "denies that user code ran",
-    breaks = { "CTX-006" }, symptom = "",
+    breaks = { "CTX-006", "DEADLINE-002", "LINK-006" },
+    symptom = "CANCELLED with ran true / CANCELLED with ran false",
     patch = function(p)
       function p.hooks.cancelled(map)
         map.ran = false
@@ -353,7 +341,7 @@ return {
   },
   {
     name = "newest-item-first", title = "hands the newest item to user code first",
-    breaks = { "CTX-009", "STREAM-010" }, symptom = "",
+    breaks = { "STREAM-010" }, symptom = "ITEM",
     patch = function(p)
       p.wrap(p.context.Context, "receive", function(real, self)
         local last = self.last
@@ -366,7 +354,7 @@ return {
   },
   {
     name = "deadline-before-refusals", title = "looks at a deadline of 0 before anything else",
-    breaks = { "CTX-010" }, symptom = "",
+    breaks = { "CTX-010" }, symptom = "ERROR on context 12 / CANCELLED 12",
     patch = function(p)
       p.wrap(p.serve, "serve", function(real, actor, ctx, open)
         if open.deadline == 0 and actor.ready then
@@ -379,7 +367,7 @@ return {
   },
   {
     name = "arguments-before-the-deadline", title = "looks at the arguments before a deadline of 0",
-    breaks = { "CTX-010" }, symptom = "",
+    breaks = { "CTX-010" }, symptom = "CANCELLED on context 8 / ERROR 8",
     patch = function(p)
       p.wrap(p.serve, "serve", function(real, actor, ctx, open)
         if open.deadline == 0 and actor.exports[ctx.target] and ctx.target:find("^tck%.") then
@@ -392,31 +380,9 @@ return {
     end,
   },
   {
-    name = "begins-handlers-later",
-    title = "begins every other handler a little later",
-    breaks = { "KIND-015" }, symptom = "",
-    patch = function(p)
-      local count = 0
-      p.wrap(p.task, "start", function(real, scope, fn)
-        if scope ~= scope.actor.scope then return real(scope, fn) end
-        count = count + 1
-        if count % 2 == 0 then return real(scope, fn) end
-        return real(scope, function()
-          local signal, over = p.task.signal(), false
-          p.task.after(2, function()
-            over = true
-            signal:notify()
-          end)
-          p.task.await(signal, function() return over end)
-          fn()
-        end)
-      end)
-    end,
-  },
-  {
     name = "dials-again-after-a-loss",
     title = "dials once more when the link of a context is lost",
-    breaks = { "CTX-008" }, symptom = "",
+    breaks = { "CTX-008" }, symptom = "one connection / 2 connections",
     patch = function(p)
       local transport
       p.wrap(p.transport, "dial", function(real, address, done)
@@ -432,7 +398,7 @@ return {
   {
     name = "waits-with-both-halves",
     title = "leaves both halves of a call open that it waits for",
-    breaks = { "WAIT-001" }, symptom = "",
+    breaks = { "WAIT-001" }, symptom = "no `send` in OPEN /",
     patch = function(p)
       function p.hooks.open(map)
         if not map.target:find("^copse%.") then

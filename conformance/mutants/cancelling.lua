@@ -5,12 +5,13 @@
 return {
   {
     name = "items-after-cancel", title = "takes items of an opener that has cancelled",
-    breaks = { "CANCEL-001" }, symptom = "",
+    breaks = { "CANCEL-001" }, symptom = "BYE state / nothing within",
     patch = function(p) p.tables.inward.open.CANCEL = "open" end,
   },
   {
     name = "sends-after-cancel", title = "says END on a context that it has cancelled",
-    breaks = { "CANCEL-002" }, symptom = "",
+    breaks = { "STREAM-003" },
+    symptom = "a frame that is legal here (link testee) / END 1: END in state ended o",
     patch = function(p)
       p.wrap(p.context.Context, "cancel", function(real, self, cause)
         local first = not self.cancel_sent and self.life ~= "unopened" and self.life ~= "ended"
@@ -20,31 +21,18 @@ return {
     end,
   },
   {
-    name = "credit-after-cancel", title = "sends CREDIT on a context that it has cancelled",
-    breaks = { "CANCEL-002" }, symptom = "",
-    patch = function(p)
-      p.wrap(p.context.Context, "cancel", function(real, self, cause)
-        local first = not self.cancel_sent and self.life ~= "unopened" and self.life ~= "ended"
-        real(self, cause)
-        if first then
-          self.link.outbox:message(self, "CREDIT", p.codec.encode(p.codec.array { 9, 9 }))
-        end
-      end)
-    end,
-  },
-  {
     name = "grace-grows", title = "takes a longer grace from a repeated CANCEL",
-    breaks = { "CANCEL-003" }, symptom = "",
+    breaks = { "CANCEL-003" }, symptom = "CANCELLED on context 6 / nothing within",
     patch = function(p) function p.hooks.takes_grace(new, old) return new ~= old end end,
   },
   {
     name = "grace-is-fixed", title = "takes no shorter grace from a repeated CANCEL",
-    breaks = { "CANCEL-003" }, symptom = "",
+    breaks = { "CANCEL-003" }, symptom = "CANCELLED on context 6 / nothing within",
     patch = function(p) function p.hooks.takes_grace() return false end end,
   },
   {
     name = "last-cause-wins", title = "takes the origin of a repeated CANCEL",
-    breaks = { "CANCEL-003" }, symptom = "",
+    breaks = { "CANCEL-003", "CROSS-001" }, symptom = "CANCELLED with message",
     patch = function(p)
       p.wrap(p.context.Context, "be_cancelled", function(real, self, cause, grace)
         self.requested = cause
@@ -53,25 +41,10 @@ return {
     end,
   },
   {
-    name = "repeats-are-passed-on", title = "sends CANCEL below for every CANCEL from above",
-    breaks = { "MODEL-005" }, symptom = "",
-    patch = function(p)
-      p.wrap(p.context.arrived, "CANCEL", function(real, self, cancel)
-        local again = self.requested ~= nil
-        real(self, cancel)
-        if not again or not self.scope then return end
-        for member in pairs(self.scope.members) do
-          if member.cancel_sent then
-            member.grace_sent = nil
-            member:cancel(member.cancel_sent)
-          end
-        end
-      end)
-    end,
-  },
-  {
-    name = "begins-though-cancelled", title = "runs a handler though it has answered that it did not",
-    breaks = { "CANCEL-006" }, symptom = "",
+    name = "begins-though-cancelled",
+    title = "runs a handler though it has answered that it did not",
+    breaks = { "CANCEL-006", "CTX-006" },
+    symptom = "handlers run, tck.stat included: 1 / handlers run, tck.stat included:",
     patch = function(p)
       p.wrap(p.context.Context, "conclude_cancelled", function(real, self, ran)
         local unopened = self.life ~= "running"
@@ -85,20 +58,11 @@ return {
     end,
   },
   {
-    name = "cancel-waits-for-the-handler", title = "looks for CANCEL when its handler waits next",
-    breaks = { "CANCEL-004" }, symptom = "",
-    patch = function(p)
-      p.wrap(p.context.arrived, "CANCEL", function(real, self, cancel)
-        if self.life == "opening" or self.ran then return real(self, cancel) end
-        self.ran = true
-        p.task.after(1, function() real(self, cancel) end)
-        self.ran = nil
-      end)
-    end,
-  },
-  {
     name = "cancel-is-ignored", title = "ignores CANCEL while its handler waits",
-    breaks = { "CANCEL-005" }, symptom = "",
+    breaks = {
+      "CANCEL-005", "CANCEL-001", "CANCEL-009", "LINK-006", "MODEL-005", "WAIT-004", "WAIT-005",
+    },
+    symptom = "CANCELLED / RETURN 8 nil",
     patch = function(p)
       p.wrap(p.context.arrived, "CANCEL", function(real, self, cancel)
         if not self.ran or self == self.link.actor.context then return real(self, cancel) end
@@ -107,7 +71,7 @@ return {
   },
   {
     name = "return-after-cancel-is-lost", title = "drops the RETURN that crosses its CANCEL",
-    breaks = { "CANCEL-007" }, symptom = "",
+    breaks = { "CANCEL-007" }, symptom = "RETURN on context 6 / ERROR 6",
     patch = function(p)
       p.wrap(p.context.arrived, "RETURN", function(real, self, value)
         if not self.cancel_sent or self == (self.link.child or {}).context then
@@ -119,7 +83,8 @@ return {
   },
   {
     name = "return-after-cancel-fails", title = "takes a RETURN after its CANCEL for an error",
-    breaks = { "CANCEL-007" }, symptom = "",
+    breaks = { "CANCEL-007", "CANCEL-008", "ERROR-005" },
+    symptom = "RETURN or CANCELLED on context 6 / ERROR 6",
     patch = function(p)
       p.wrap(p.context.arrived, "RETURN", function(real, self, value)
         if not self.cancel_sent or self == (self.link.child or {}).context then
@@ -131,7 +96,7 @@ return {
   },
   {
     name = "error-after-cancel-is-lost", title = "absorbs the ERROR that answers its CANCEL",
-    breaks = { "CANCEL-008" }, symptom = "",
+    breaks = { "CANCEL-008", "ERROR-006" }, symptom = "ERROR on context 6 / CANCELLED 6",
     patch = function(p)
       p.wrap(p.context.arrived, "ERROR", function(real, self, fields)
         if not self.cancel_sent then return real(self, fields) end
@@ -141,17 +106,20 @@ return {
   },
   {
     name = "error-is-not-marked", title = "does not say that an error came after a cancellation",
-    breaks = { "CANCEL-009" }, symptom = "",
+    breaks = { "CANCEL-009", "CANCEL-008", "ERROR-006" },
+    symptom = "ERROR with cancelled true / ERROR with cancelled nil",
     patch = function(p) function p.hooks.marks_cancelled() return false end end,
   },
   {
     name = "absorbs-nothing", title = "takes the CANCELLED it asked for as an error",
-    breaks = { "CANCEL-010" }, symptom = "",
+    breaks = { "CANCEL-010", "CANCEL-008", "CTX-006", "LINK-006" },
+    symptom = "CANCELLED on context 6 / ERROR 6",
     patch = function(p) function p.hooks.absorbs() return false end end,
   },
   {
     name = "absorbs-by-identity", title = "absorbs CANCELLED only if it is the canceller itself",
-    breaks = { "CANCEL-010" }, symptom = "",
+    breaks = { "CANCEL-010", "CANCEL-008", "CTX-006", "LINK-006" },
+    symptom = "CANCELLED on context 6 / ERROR 6",
     patch = function(p)
       function p.hooks.absorbs(ctx)
         local by = ctx.cancel_sent.by
@@ -161,7 +129,7 @@ return {
   },
   {
     name = "absorbs-everything", title = "absorbs CANCELLED that it did not ask for",
-    breaks = { "CANCEL-010", "CANCEL-011" }, symptom = "",
+    breaks = { "CANCEL-011" }, symptom = "data.origin",
     patch = function(p)
       p.wrap(p.context.arrived, "CANCELLED", function(real, self, cancelled)
         self.cancel_sent = self.cancel_sent
@@ -172,7 +140,7 @@ return {
   },
   {
     name = "unasked-without-data", title = "raises `cancelled` without origin and `by`",
-    breaks = { "CANCEL-011" }, symptom = "",
+    breaks = { "CANCEL-011" }, symptom = "data.origin",
     patch = function(p)
       p.wrap(p.context.Context, "over", function(real, self, err, absorbed)
         if err and err.code == "cancelled" then err.data = nil end
@@ -183,7 +151,7 @@ return {
   {
     name = "unasked-deadline-is-cancelled",
     title = "raises `cancelled` for a CANCELLED of a deadline",
-    breaks = { "CANCEL-011" }, symptom = "",
+    breaks = { "CANCEL-011" }, symptom = "ERROR with code",
     patch = function(p)
       p.wrap(p.context.Context, "over", function(real, self, err, absorbed)
         if err and err.code == "deadline" and not self.explicit then err.code = "cancelled" end
@@ -193,7 +161,7 @@ return {
   },
   {
     name = "origin-is-parent", title = "passes a cancellation on with origin `parent`",
-    breaks = { "CANCEL-012" }, symptom = "",
+    breaks = { "CANCEL-012" }, symptom = "origin",
     patch = function(p)
       function p.hooks.cancel(map)
         map.origin = "parent"
@@ -203,7 +171,7 @@ return {
   },
   {
     name = "by-is-oneself", title = "puts itself into `by` when it passes a cancellation on",
-    breaks = { "CANCEL-012" }, symptom = "",
+    breaks = { "CANCEL-012" }, symptom = "by",
     patch = function(p)
       local me
       p.wrap(p.actor, "new", function(real, options)
@@ -218,7 +186,7 @@ return {
   },
   {
     name = "message-is-lost", title = "drops the message of a cancellation that it passes on",
-    breaks = { "CANCEL-012" }, symptom = "",
+    breaks = { "CANCEL-012" }, symptom = "CANCEL with message",
     patch = function(p)
       function p.hooks.cancel(map)
         map.message = nil
@@ -228,7 +196,7 @@ return {
   },
   {
     name = "answers-with-its-own-cause", title = "answers CANCELLED with a cause of its own",
-    breaks = { "CANCEL-012" }, symptom = "",
+    breaks = { "CANCEL-012", "CANCEL-010", "MODEL-002" }, symptom = "CANCELLED with by",
     patch = function(p)
       function p.hooks.cancelled(map)
         map.by, map.message = nil, nil
@@ -238,7 +206,7 @@ return {
   },
   {
     name = "by-is-missing", title = "begins a cancellation without saying who does",
-    breaks = { "CANCEL-013" }, symptom = "",
+    breaks = { "CANCEL-013" }, symptom = "by: the testee /",
     patch = function(p)
       p.wrap(p.failure, "cause", function(real, origin, by, message)
         if origin == "error" or origin == "deadline" then by = nil end
@@ -249,7 +217,7 @@ return {
   {
     name = "error-is-requested",
     title = "cancels the rest of a failed scope with origin `requested`",
-    breaks = { "CANCEL-013" }, symptom = "",
+    breaks = { "CANCEL-013" }, symptom = "origin",
     patch = function(p)
       p.wrap(p.failure, "cause", function(real, origin, ...)
         return real(origin == "error" and "requested" or origin, ...)
@@ -258,38 +226,30 @@ return {
   },
   {
     name = "shields-outlast-grace", title = "keeps a shield up when the grace is over",
-    breaks = { "CANCEL-015" }, symptom = "",
+    breaks = { "CANCEL-015" }, symptom = "CANCELLED on context 6 / nothing within",
     patch = function(p) function p.hooks.ends_shields() return false end end,
   },
   {
     name = "equal-grace-below", title = "passes all of its grace on",
-    breaks = { "CANCEL-016" }, symptom = "",
+    breaks = { "CANCEL-016" }, symptom = "a grace of at most",
     patch = function(p) function p.hooks.grace_below(left) return left end end,
-  },
-  {
-    name = "patient-ladder", title = "gives a child its whole grace, however little is left above",
-    breaks = { "CANCEL-017" }, symptom = "",
-    patch = function(p)
-      function p.spawn.Child:patience(rung)
-        return rung == "CANCEL" and self.grace or p.spawn.TERM
-      end
-    end,
   },
   {
     name = "wait-after-cancel",
     title = "fails one wait of a cancelled scope and lets the next ones wait",
-    breaks = { "MODEL-006" }, symptom = "",
+    breaks = { "MODEL-006" }, symptom = "CANCELLED on context 6 / nothing within",
     patch = function(p) function p.hooks.raises_again() return false end end,
   },
   {
     name = "cancellation-stays-above", title = "does not cancel the contexts below a cancelled one",
-    breaks = { "MODEL-005" }, symptom = "",
+    breaks = { "MODEL-005", "DEADLINE-003", "LADDER-001", "LINK-006", "MODEL-004" },
+    symptom = "CANCEL on context 1 / nothing within",
     patch = function(p) function p.hooks.passes_on() return false end end,
   },
   {
     name = "answers-before-those-below",
     title = "answers CANCEL before the contexts below have ended",
-    breaks = { "MODEL-002" }, symptom = "",
+    breaks = { "MODEL-002", "CANCEL-001" }, symptom = "nothing on context 6 / CANCELLED 6",
     patch = function(p)
       p.wrap(p.context.Context, "be_cancelled", function(real, self, cause, grace)
         real(self, cause, grace)
@@ -299,7 +259,7 @@ return {
   },
   {
     name = "scope-ends-early", title = "ends a scope while contexts are open in it",
-    breaks = { "MODEL-003" }, symptom = "",
+    breaks = { "MODEL-002", "ERROR-006" }, symptom = "nothing on context 6 / CANCELLED 6",
     patch = function(p)
       p.wrap(p.scope.Scope, "is_empty", function(real, self)
         if real(self) then return true end
@@ -313,7 +273,7 @@ return {
   {
     name = "deadline-from-the-last-fragment",
     title = "counts a deadline from the last fragment of OPEN",
-    breaks = { "DEADLINE-001" }, symptom = "",
+    breaks = { "DEADLINE-001" }, symptom = "CANCELLED on context 8 / STARTED 8 nil",
     patch = function(p)
       p.wrap(p.context.Context, "complete", function(real, self, open)
         self.since = p.task.now()
@@ -323,7 +283,8 @@ return {
   },
   {
     name = "callee-keeps-no-deadline", title = "leaves deadlines to the opener",
-    breaks = { "DEADLINE-002" }, symptom = "",
+    breaks = { "DEADLINE-002", "CANCEL-015" },
+    symptom = "CANCELLED on context 6 / nothing within",
     patch = function(p)
       p.wrap(p.serve, "serve", function(real, actor, ctx, open)
         if open.deadline and open.deadline > 0 then open.deadline = nil end
@@ -333,12 +294,12 @@ return {
   },
   {
     name = "opener-keeps-no-deadline", title = "leaves deadlines to the callee",
-    breaks = { "DEADLINE-003" }, symptom = "",
+    breaks = { "DEADLINE-003" }, symptom = "CANCEL on context 1 / nothing within",
     patch = function(p) function p.context.Context.expire() end end,
   },
   {
     name = "deadline-zero-runs", title = "begins a handler whose deadline has passed",
-    breaks = { "DEADLINE-004" }, symptom = "",
+    breaks = { "DEADLINE-004", "CTX-010" }, symptom = "CANCELLED on context 8 / STARTED 8 nil",
     patch = function(p)
       p.wrap(p.serve, "serve", function(real, actor, ctx, open)
         if open.deadline == 0 then open.deadline = 100 end
@@ -348,12 +309,12 @@ return {
   },
   {
     name = "deadline-is-not-inherited", title = "opens below without the deadline from above",
-    breaks = { "DEADLINE-005" }, symptom = "",
+    breaks = { "DEADLINE-005" }, symptom = "a deadline of at most",
     patch = function(p) function p.hooks.inherits_deadline() return false end end,
   },
   {
     name = "longer-deadline-wins", title = "gives the looser of two deadlines to what it opens",
-    breaks = { "DEADLINE-005" }, symptom = "",
+    breaks = { "DEADLINE-005" }, symptom = "a deadline of 1..",
     patch = function(p)
       p.wrap(p.link.Link, "agree", function(real, self, scope, options)
         local deadline = scope.deadline
@@ -366,7 +327,7 @@ return {
   },
   {
     name = "explicit-deadline-is-silent", title = "absorbs the expiry of a deadline that it gave",
-    breaks = { "DEADLINE-006" }, symptom = "",
+    breaks = { "DEADLINE-006" }, symptom = "ERROR with code",
     patch = function(p)
       p.wrap(p.context.arrived, "CANCELLED", function(real, self, cancelled)
         if cancelled.origin == "deadline" and self.explicit then
@@ -380,7 +341,7 @@ return {
   {
     name = "inherited-deadline-is-an-error",
     title = "raises `deadline` where it was only inherited",
-    breaks = { "DEADLINE-007" }, symptom = "",
+    breaks = { "DEADLINE-007" }, symptom = "CANCELLED on context 6 / ERROR 6",
     patch = function(p)
       p.wrap(p.context.arrived, "CANCELLED", function(real, self, cancelled)
         if cancelled.origin == "deadline" then self.inherited, self.explicit = false, true end
@@ -391,7 +352,8 @@ return {
   {
     name = "deadline-does-not-wait",
     title = "ends a context at its deadline without the terminal of the callee",
-    breaks = { "MODEL-003", "DEADLINE-003" }, symptom = "",
+    breaks = { "MODEL-003", "CANCEL-003", "DEADLINE-002", "MODEL-002" },
+    symptom = "nothing on context 6 / ERROR 6",
     patch = function(p)
       p.wrap(p.context.Context, "expire", function(real, self)
         real(self)
@@ -402,7 +364,7 @@ return {
   {
     name = "finishes-a-cancelled-open",
     title = "goes on writing an OPEN after its CANCEL",
-    breaks = { "CANCEL-002" }, symptom = "",
+    breaks = { "CANCEL-002", "KIND-019" }, symptom = "nothing on context 2 / OPEN+ 2 h",
     patch = function(p)
       p.wrap(p.outbox.Outbox, "withdraw_open", function(real, self, ctx)
         return ctx.life ~= "opening" and real(self, ctx)

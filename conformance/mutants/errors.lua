@@ -5,7 +5,7 @@
 return {
   {
     name = "failed-is-internal", title = "answers `internal` where user code failed",
-    breaks = { "ERROR-001" }, symptom = "",
+    breaks = { "ERROR-001" }, symptom = "ERROR with code",
     patch = function(p)
       function p.hooks.error(e)
         if e.code ~= "failed" then return e end
@@ -17,12 +17,12 @@ return {
   },
   {
     name = "error-without-actor", title = "does not say where an error arose",
-    breaks = { "ERROR-002" }, symptom = "",
+    breaks = { "ERROR-002" }, symptom = "actor",
     patch = function(p) function p.failure.arose_in() end end,
   },
   {
     name = "via-begins-with-oneself", title = "puts itself into `via` of its own errors",
-    breaks = { "ERROR-002" }, symptom = "",
+    breaks = { "ERROR-002" }, symptom = "no via /",
     patch = function(p)
       local me
       p.wrap(p.actor, "new", function(real, options)
@@ -39,14 +39,14 @@ return {
   },
   {
     name = "path-is-lost", title = "does not append to `via` what an error came by",
-    breaks = { "ERROR-003" }, symptom = "",
+    breaks = { "ERROR-003", "VALUE-018" }, symptom = "the first cause with its via /",
     patch = function(p)
       p.wrap(p.failure, "from_wire", function(real, fields) return real(fields) end)
     end,
   },
   {
     name = "path-is-backwards", title = "puts the newest hop of `via` first",
-    breaks = { "ERROR-003" }, symptom = "",
+    breaks = { "ERROR-003" }, symptom = "via [",
     patch = function(p)
       p.wrap(p.failure, "from_wire", function(real, fields, peer)
         local e = real(fields, peer)
@@ -57,7 +57,7 @@ return {
   },
   {
     name = "path-without-end", title = "appends to a `via` of 32 entries",
-    breaks = { "ERROR-004" }, symptom = "",
+    breaks = { "ERROR-004", "VALUE-012" }, symptom = "via [",
     patch = function(p)
       p.wrap(p.failure, "from_wire", function(real, fields, peer)
         local full = #fields.via == 32
@@ -69,7 +69,7 @@ return {
   },
   {
     name = "error-becomes-its-own", title = "passes an error on as one of its own",
-    breaks = { "ERROR-005" }, symptom = "",
+    breaks = { "ERROR-005" }, symptom = "actor",
     patch = function(p)
       local me
       p.wrap(p.actor, "new", function(real, options)
@@ -86,7 +86,7 @@ return {
   },
   {
     name = "error-loses-its-data", title = "passes an error on without its data",
-    breaks = { "ERROR-005" }, symptom = "",
+    breaks = { "ERROR-005" }, symptom = "ERROR with data 7 / ERROR with data nil",
     patch = function(p)
       function p.hooks.error(e)
         if not e.received then return e end
@@ -98,7 +98,7 @@ return {
   },
   {
     name = "error-loses-its-causes", title = "passes an error on without its causes",
-    breaks = { "ERROR-005" }, symptom = "",
+    breaks = { "ERROR-005" }, symptom = "causes [",
     patch = function(p)
       function p.hooks.error(e)
         if not e.received then return e end
@@ -110,7 +110,7 @@ return {
   },
   {
     name = "error-is-wrapped", title = "passes an error on as the cause of a new one",
-    breaks = { "ERROR-005" }, symptom = "",
+    breaks = { "ERROR-005", "CANCEL-009", "ERROR-010" }, symptom = "ERROR with code",
     patch = function(p)
       function p.hooks.error(e)
         if not e.received then return e end
@@ -120,12 +120,12 @@ return {
   },
   {
     name = "first-error-only", title = "passes on the first of several errors",
-    breaks = { "ERROR-006" }, symptom = "",
+    breaks = { "ERROR-006" }, symptom = "ERROR with code",
     patch = function(p) function p.failure.combine(errors) return errors[1] end end,
   },
   {
     name = "group-is-backwards", title = "lists the errors of a group from the last to the first",
-    breaks = { "ERROR-006" }, symptom = "",
+    breaks = { "ERROR-006" }, symptom = "causes [",
     patch = function(p)
       p.wrap(p.failure, "combine", function(real, errors, actor)
         local reversed = {}
@@ -136,27 +136,29 @@ return {
   },
   {
     name = "groups-nest", title = "puts groups into groups",
-    breaks = { "ERROR-007" }, symptom = "",
+    breaks = { "ERROR-007" }, symptom = "causes [",
     patch = function(p) function p.hooks.flattens() return false end end,
   },
   {
     name = "causes-without-bound", title = "sends more than 64 causes",
-    breaks = { "ERROR-008" }, symptom = "",
+    breaks = { "ERROR-008", "ACTOR-016", "VALUE-012" },
+    symptom = "a frame that is legal here (link testee) / ERROR 6",
     patch = function(p) p.schema.CAUSES = math.huge end,
   },
   {
     name = "causes-too-deep", title = "takes and sends causes that nest deeper than 8",
-    breaks = { "ERROR-008" }, symptom = "",
+    breaks = { "ERROR-008", "ACTOR-016", "VALUE-012" },
+    symptom = "BYE schema / nothing within",
     patch = function(p) p.schema.CAUSES_DEPTH = 16 end,
   },
   {
     name = "clean-up-hides-the-error", title = "keeps the last error of a scope only",
-    breaks = { "ERROR-009" }, symptom = "",
+    breaks = { "ERROR-006" }, symptom = "ERROR with code",
     patch = function(p) function p.failure.combine(errors) return errors[#errors] end end,
   },
   {
     name = "unknown-codes-are-failed", title = "passes an unknown code on as `failed`",
-    breaks = { "ERROR-010" }, symptom = "",
+    breaks = { "ERROR-010", "ERROR-005" }, symptom = "ERROR with code",
     patch = function(p)
       function p.hooks.error(e)
         if not e.received or not e.code:find("%.") then return e end
@@ -168,7 +170,8 @@ return {
   },
   {
     name = "refusal-ends-the-link", title = "ends the link over a target that it does not have",
-    breaks = { "ERROR-011" }, symptom = "",
+    breaks = { "ERROR-011", "CTX-010", "KIND-013", "KIND-014" },
+    symptom = "ERROR on context 8 / BYE",
     patch = function(p)
       p.wrap(p.context.Context, "conclude_error", function(real, self, err, reply)
         real(self, err, reply)
@@ -179,26 +182,13 @@ return {
     end,
   },
   {
-    name = "refuses-after-the-effect",
-    title = "answers `denied` where user code failed after STARTED",
-    breaks = { "ERROR-013" }, symptom = "",
-    patch = function(p)
-      function p.hooks.error(e)
-        if e.received or e.code ~= "failed" then return e end
-        local copy = p.failure.new(e)
-        copy.code = "denied"
-        return copy
-      end
-    end,
-  },
-  {
     name = "one-failure-is-no-matter", title = "lets the rest of a scope run on after an error",
-    breaks = { "MODEL-004" }, symptom = "",
+    breaks = { "MODEL-004", "REG-008" }, symptom = "CANCEL on context 1 / nothing within",
     patch = function(p) function p.hooks.cancels_siblings() return false end end,
   },
   {
     name = "errors-are-swallowed", title = "RETURNs nil where something below failed",
-    breaks = { "MODEL-004" }, symptom = "",
+    breaks = { "MODEL-004", "ERROR-005" }, symptom = "ERROR on context 6 / RETURN 6 nil",
     patch = function(p)
       p.wrap(p.context.Context, "conclude_error", function(real, self, err, reply)
         if not err.received or self.life == "ended" then return real(self, err, reply) end
@@ -209,7 +199,7 @@ return {
   {
     name = "one-error-cancels-all",
     title = "cancels all handlers when one of them fails",
-    breaks = { "ACTOR-008" }, symptom = "",
+    breaks = { "ACTOR-008" }, symptom = "RETURN on context 6 / CANCELLED 6",
     patch = function(p)
       p.wrap(p.context.Context, "conclude_error", function(real, self, err, reply)
         real(self, err, reply)

@@ -5,7 +5,8 @@
 return {
   {
     name = "pads-long-frames", title = "writes one byte more after a payload of 300 bytes and more",
-    breaks = { "FRAME-001" }, symptom = "",
+    breaks = { "FRAME-005", "FRAME-014", "KIND-014", "SPAWN-015", "KIND-018" },
+    symptom = "a frame that is legal here (link testee) / 0x00 -",
     patch = function(p)
       p.wrap(p.frame, "encode", function(real, kind, context, payload, more)
         local bytes = real(kind, context, payload, more)
@@ -15,7 +16,7 @@ return {
   },
   {
     name = "checks-context-before-length", title = "looks at the context before the length",
-    breaks = { "FRAME-002" }, symptom = "",
+    breaks = { "FRAME-002" }, symptom = "BYE limit / BYE",
     patch = function(p)
       p.wrap(p.link.Link, "admit", function(real, self, h)
         if self.state == "open" and h.kind and h.kind.on == "link" and h.context ~= 0 then
@@ -27,7 +28,7 @@ return {
   },
   {
     name = "checks-life-before-fragments", title = "looks at the state before the flag more",
-    breaks = { "FRAME-002" }, symptom = "",
+    breaks = { "FRAME-002" }, symptom = "BYE frame / BYE",
     patch = function(p)
       p.wrap(p.link.Link, "check_more", function(real, h, name)
         if h.kind.on == "link" then return real(h, name) end
@@ -43,7 +44,7 @@ return {
   },
   {
     name = "waits-for-the-payload", title = "checks a frame when its payload is there",
-    breaks = { "FRAME-003" }, symptom = "",
+    breaks = { "FRAME-003" }, symptom = "BYE limit / nothing within",
     patch = function(p)
       local seen = setmetatable({}, { __mode = "k" })
       p.wrap(p.link.Link, "admit", function(real, self, h)
@@ -55,7 +56,7 @@ return {
   },
   {
     name = "ping-on-any-context", title = "takes a frame of the link on any context",
-    breaks = { "FRAME-004" }, symptom = "",
+    breaks = { "FRAME-004" }, symptom = "BYE frame / BYE",
     patch = function(p)
       function p.hooks.admits(_, h)
         if h.kind and h.kind.on == "link" then h.context = 0 end
@@ -65,7 +66,7 @@ return {
   },
   {
     name = "open-on-the-link", title = "skips a frame of a context that is on the link",
-    breaks = { "FRAME-004" }, symptom = "",
+    breaks = { "FRAME-004" }, symptom = "BYE frame / nothing within",
     patch = function(p)
       function p.hooks.admits(link, h)
         return link.state == "hello" or not (h.kind and h.kind.on == "context" and h.context == 0)
@@ -74,47 +75,21 @@ return {
   },
   {
     name = "skips-unknown-kinds", title = "skips a frame of any kind that it does not know",
-    breaks = { "FRAME-005" }, symptom = "",
+    breaks = { "FRAME-005" }, symptom = "BYE frame / nothing within",
     patch = function(p)
       function p.hooks.admits(link, h) return link.state == "hello" or h.kind ~= nil end
     end,
   },
   {
     name = "takes-items-without-the-feature", title = "takes ITEM on a link without `stream`",
-    breaks = { "FRAME-005" }, symptom = "",
+    breaks = { "FRAME-005" }, symptom = "BYE frame / BYE",
     patch = function(p)
       for _, kind in pairs(p.frame.kinds) do kind.feature = nil end
     end,
   },
   {
-    name = "opens-ids-of-both-parities", title = "opens ids of the other's parity by turns",
-    breaks = { "FRAME-006" }, symptom = "",
-    patch = function(p)
-      function p.hooks.next_id(id) return id + 1 end
-      function p.link.Link:my_role(id)
-        local ctx = self.contexts[id]
-        if ctx then return ctx.role end
-        return id % 2 == (self.role == "connector" and 1 or 0) and "opener" or "callee"
-      end
-    end,
-  },
-  {
-    name = "uses-an-id-twice", title = "opens every context with the same id",
-    breaks = { "FRAME-007" }, symptom = "",
-    patch = function(p)
-      function p.hooks.next_id(id) return id end
-      p.wrap(p.link.Link, "admit_to_context", function(real, self, h, name)
-        self.next_id = self.next_id + 2
-        local ok, admitted = pcall(real, self, h, name)
-        self.next_id = self.next_id - 2
-        if not ok then error(admitted, 0) end
-        return admitted
-      end)
-    end,
-  },
-  {
     name = "ignores-the-wrong-role", title = "ignores a frame of the wrong role",
-    breaks = { "FRAME-008" }, symptom = "",
+    breaks = { "FRAME-008" }, symptom = "BYE state / nothing within",
     patch = function(p)
       function p.hooks.admits(link, h)
         if link.state == "hello" or h.context < 1 then return true end
@@ -125,7 +100,7 @@ return {
   },
   {
     name = "keeps-no-mark-of-gaps", title = "takes an id that was jumped over for one never opened",
-    breaks = { "FRAME-009" }, symptom = "",
+    breaks = { "FRAME-009" }, symptom = "a link that goes on / BYE",
     patch = function(p)
       p.wrap(p.link.Link, "first_of_open", function(real, self, id)
         self.used = self.used or {}
@@ -146,7 +121,7 @@ return {
   {
     name = "opens-in-a-gap",
     title = "takes an OPEN of a lower id than before, if it was never used",
-    breaks = { "FRAME-011" }, symptom = "",
+    breaks = { "FRAME-011" }, symptom = "BYE state / nothing within",
     patch = function(p)
       p.wrap(p.link.Link, "first_of_open", function(real, self, id)
         self.used = self.used or {}
@@ -170,7 +145,7 @@ return {
   },
   {
     name = "ignores-ids-never-opened", title = "ignores a frame of a context that was never opened",
-    breaks = { "FRAME-010" }, symptom = "",
+    breaks = { "FRAME-010" }, symptom = "BYE state / nothing within",
     patch = function(p)
       function p.hooks.admits(link, h)
         if link.state == "hello" or not h.kind or h.kind.on == "link" or h.context < 1 then
@@ -185,7 +160,8 @@ return {
   {
     name = "late-frames-are-faults",
     title = "takes a late frame on an ended context for a violation",
-    breaks = { "FRAME-011", "CROSS-002" }, symptom = "",
+    breaks = { "FRAME-011", "CROSS-001", "KIND-014", "KIND-019", "LIMIT-009" },
+    symptom = "a link that goes on / BYE",
     patch = function(p)
       local ended = p.tables.callee.ended
       for kind, cell in pairs(ended) do if cell == "ignored" then ended[kind] = "!state" end end
@@ -193,7 +169,7 @@ return {
   },
   {
     name = "more-on-any-kind", title = "does not look at the flag more of what may not be split",
-    breaks = { "FRAME-013" }, symptom = "",
+    breaks = { "FRAME-013" }, symptom = "BYE frame / BYE",
     patch = function(p)
       p.wrap(p.link.Link, "check_more", function(real, h, name)
         if not h.kind.split then h.more = false end
@@ -203,7 +179,7 @@ return {
   },
   {
     name = "forgets-more", title = "sets the flag more on the first fragment only",
-    breaks = { "FRAME-014" }, symptom = "",
+    breaks = { "FRAME-014", "SPAWN-015", "STREAM-010", "VALUE-001" }, symptom = "RETURN h",
     patch = function(p)
       p.wrap(p.outbox.Outbox, "fragment", function(real, self, message)
         local first = message.pos == 1
@@ -218,7 +194,8 @@ return {
   {
     name = "another-kind-for-the-rest",
     title = "sends all but the first fragment of RETURN as STARTED",
-    breaks = { "FRAME-014" }, symptom = "",
+    breaks = { "FRAME-014", "FRAME-016", "SPAWN-015" },
+    symptom = "RETURN on context 12 / STARTED 12 h",
     patch = function(p)
       p.wrap(p.outbox.Outbox, "fragment", function(real, self, message)
         local first = message.pos == 1
@@ -232,7 +209,7 @@ return {
   },
   {
     name = "takes-empty-fragments", title = "takes fragments without payload for ever",
-    breaks = { "FRAME-015" }, symptom = "",
+    breaks = { "FRAME-015" }, symptom = "BYE frame / nothing within",
     patch = function(p)
       p.wrap(p.link.Link, "check_more", function(real, h, name)
         if h.length > 0 or not h.kind.split then return real(h, name) end
@@ -241,7 +218,8 @@ return {
   },
   {
     name = "mixes-messages", title = "sends the messages of one context by turns",
-    breaks = { "FRAME-016" }, symptom = "",
+    breaks = { "FRAME-016", "FRAME-014" },
+    symptom = "a frame that is legal here (link dialled1) / STARTED+ 1 h",
     patch = function(p)
       p.wrap(p.outbox.Outbox, "next_message", function(real, self)
         local ctx = self.ring[1]
@@ -254,17 +232,17 @@ return {
   },
   {
     name = "end-does-not-discard", title = "takes END after half an ITEM for a violation",
-    breaks = { "FRAME-017" }, symptom = "",
+    breaks = { "FRAME-017" }, symptom = "RETURN on context 6 / BYE",
     patch = function(p) p.link.DISCARDS.ITEM.END = nil end,
   },
   {
     name = "error-does-not-replace", title = "takes ERROR after half a RETURN for a violation",
-    breaks = { "FRAME-017" }, symptom = "",
+    breaks = { "FRAME-017" }, symptom = "ERROR on context 8 / BYE",
     patch = function(p) p.link.DISCARDS.RETURN = {} end,
   },
   {
     name = "cancel-does-not-discard", title = "takes CANCEL after half an ITEM for a violation",
-    breaks = { "FRAME-017" }, symptom = "",
+    breaks = { "FRAME-017" }, symptom = "CANCELLED on context 8 / BYE",
     patch = function(p)
       p.wrap(p.link.Link, "admit_fragment", function(real, self, h, name, ctx, ...)
         if name == "CANCEL" and ctx and ctx.part and ctx.part.kind == "ITEM" then
@@ -276,12 +254,12 @@ return {
   },
   {
     name = "takes-mixed-messages", title = "takes any frame between the fragments of a message",
-    breaks = { "FRAME-018" }, symptom = "",
+    breaks = { "FRAME-018" }, symptom = "BYE frame / BYE",
     patch = function(p) function p.hooks.checks_mixing() return false end end,
   },
   {
     name = "opens-at-the-last-fragment", title = "knows a context only when its OPEN is complete",
-    breaks = { "FRAME-019" }, symptom = "",
+    breaks = { "FRAME-022" }, symptom = "CANCELLED on context 10 / BYE",
     patch = function(p)
       local opening = p.tables.callee.opening
       opening.CANCEL, opening.CREDIT, opening.STOP = "!state", "!state", "!state"
@@ -289,7 +267,7 @@ return {
   },
   {
     name = "many-unfinished-opens", title = "takes a second unfinished OPEN",
-    breaks = { "FRAME-020" }, symptom = "",
+    breaks = { "FRAME-020" }, symptom = "BYE frame / nothing within",
     patch = function(p)
       p.wrap(p.link.Link, "admit_fragment", function(real, self, h, name, ...)
         if name == "OPEN" then self.opening = nil end
@@ -299,7 +277,7 @@ return {
   },
   {
     name = "answers-half-an-open", title = "grants credit when the first fragment of OPEN is there",
-    breaks = { "FRAME-021" }, symptom = "",
+    breaks = { "FRAME-021", "CTX-002" }, symptom = "nothing on context 6 / CREDIT 6 [0, 0]",
     patch = function(p)
       p.wrap(p.link.Link, "first_of_open", function(real, self, id)
         local ctx = real(self, id)
@@ -311,7 +289,8 @@ return {
   {
     name = "cancelled-open-is-forgotten",
     title = "does not answer the CANCEL of an unfinished OPEN",
-    breaks = { "FRAME-022" }, symptom = "",
+    breaks = { "FRAME-022", "CANCEL-005" },
+    symptom = "CANCELLED on context 6 / nothing within",
     patch = function(p)
       p.wrap(p.context.arrived, "CANCEL", function(real, self, cancel)
         if self.life ~= "opening" then return real(self, cancel) end
@@ -323,7 +302,7 @@ return {
   {
     name = "cancelled-open-keeps-its-place",
     title = "counts a cancelled OPEN as unfinished for ever",
-    breaks = { "FRAME-022" }, symptom = "",
+    breaks = { "FRAME-022", "FRAME-021" }, symptom = "CANCELLED / BYE",
     patch = function(p)
       p.wrap(p.link.Link, "abandon_part", function(real, self, ctx, name)
         if ctx.part and ctx.part.kind == "OPEN" and name == "CANCEL" then
@@ -338,7 +317,7 @@ return {
   },
   {
     name = "checks-what-is-discarded", title = "checks the value of an ITEM that nobody will read",
-    breaks = { "FRAME-023" }, symptom = "",
+    breaks = { "FRAME-023", "STREAM-008" }, symptom = "a link that goes on / BYE",
     patch = function(p)
       p.wrap(p.link.Link, "assemble", function(real, self, ctx, name, h, payload)
         if name == "ITEM" and ctx.inward == "stopped" and not h.more then
@@ -350,7 +329,7 @@ return {
   },
   {
     name = "checks-each-fragment", title = "judges a message by its first fragment",
-    breaks = { "FRAME-023" }, symptom = "",
+    breaks = { "FRAME-023", "FRAME-017", "FRAME-021" }, symptom = "a link that goes on / BYE",
     patch = function(p)
       p.wrap(p.link.Link, "assemble", function(real, self, ctx, name, h, payload)
         if h.more and not ctx.part and payload:byte(1) == 0xc1 then
@@ -362,7 +341,8 @@ return {
   },
   {
     name = "cancel-waits-its-turn", title = "sends control frames after all messages",
-    breaks = { "FRAME-024" }, symptom = "",
+    breaks = { "FRAME-024" },
+    symptom = "CANCEL before the results that were not begun / CANCEL with 0 of 25 re",
     patch = function(p)
       function p.hooks.next_frame(outbox)
         return outbox:next_open() or outbox:next_message() or outbox:next_control()
@@ -371,30 +351,17 @@ return {
     end,
   },
   {
-    name = "cancel-before-its-open", title = "sends CANCEL before the OPEN it belongs to",
-    breaks = { "FRAME-025" }, symptom = "",
-    patch = function(p)
-      p.wrap(p.context.Context, "cancel", function(real, self, cause)
-        if self.life ~= "unopened" then return real(self, cause) end
-        self.cancel_sent = self.cancel_sent or cause
-        self.owes = self.owes or {}
-        self.link.outbox.plain[#self.link.outbox.plain + 1] = p.frame.encode("CANCEL", self.id,
-          p.codec.encode_control(p.codec.map { origin = cause.origin, by = cause.by }))
-        self.link:wants_to_write()
-      end)
-    end,
-  },
-  {
     name = "opens-what-is-cancelled",
     title = "writes an OPEN that was cancelled before it was begun",
-    breaks = { "FRAME-026" }, symptom = "",
+    breaks = { "FRAME-026" }, symptom = "CANCELLED on context 53 / nothing within",
     patch = function(p)
       p.wrap(p.outbox.Outbox, "withdraw_open", function() return false end)
     end,
   },
   {
     name = "return-overtakes-items", title = "sends RETURN and END before the items that wait",
-    breaks = { "FRAME-027" }, symptom = "",
+    breaks = { "FRAME-027", "STREAM-003", "STREAM-010" },
+    symptom = "ITEM on context 53 / END 53",
     patch = function(p)
       p.wrap(p.outbox.Outbox, "message", function(real, self, ctx, kind, payload, reply)
         real(self, ctx, kind, payload, reply)
@@ -402,20 +369,6 @@ return {
         if (kind == "RETURN" or kind == "END") and #queue > 1 and queue[1].kind == "ITEM" then
           table.insert(queue, 1, table.remove(queue))
         end
-      end)
-    end,
-  },
-  {
-    name = "encodes-too-much",
-    title = "hands a megabyte to the transport at once",
-    breaks = { "FRAME-028" }, symptom = "",
-    patch = function(p)
-      p.wrap(p.outbox.Outbox, "batch", function(real, self)
-        local list = {}
-        for _ = 1, 20 do
-          for _, bytes in ipairs(real(self)) do list[#list + 1] = bytes end
-        end
-        return list
       end)
     end,
   },

@@ -13,7 +13,7 @@ end
 return {
   {
     name = "connector-waits", title = "dials and waits for the HELLO of the other side",
-    breaks = { "HELLO-001" }, symptom = "",
+    breaks = { "HELLO-001" }, symptom = "HELLO / nothing within",
     patch = function(p)
       p.wrap(p.link, "new", function(real, actor, transport, options)
         if options.role == "connector" and actor.parent_link then options.waits = true end
@@ -23,7 +23,7 @@ return {
   },
   {
     name = "child-waits", title = "says HELLO to its parent after the parent's",
-    breaks = { "HELLO-001" }, symptom = "",
+    breaks = { "HELLO-001" }, symptom = "HELLO / nothing within",
     patch = function(p)
       p.wrap(p.link, "new", function(real, actor, transport, options)
         if options.role == "connector" then options.waits = true end
@@ -33,7 +33,8 @@ return {
   },
   {
     name = "acceptor-says-nothing", title = "accepts a link and never says HELLO",
-    breaks = { "HELLO-002" }, symptom = "",
+    breaks = { "HELLO-002", "ACTOR-005", "HELLO-003", "LIVE-008" },
+    symptom = "HELLO / nothing within",
     patch = function(p)
       p.wrap(p.link.Link, "say_hello", function(real, self)
         if self.role == "connector" then return real(self) end
@@ -42,7 +43,8 @@ return {
   },
   {
     name = "talks-before-hello", title = "sends a PONG before it has the peer's HELLO",
-    breaks = { "HELLO-003" }, symptom = "",
+    breaks = { "HELLO-003" },
+    symptom = "a frame that is legal here (link testee) / PONG nil: PONG before the o",
     patch = function(p)
       p.wrap(p.link.Link, "say_hello", function(real, self)
         real(self)
@@ -52,7 +54,7 @@ return {
   },
   {
     name = "ignores-frames-before-hello", title = "skips what arrives before the peer's HELLO",
-    breaks = { "HELLO-004" }, symptom = "",
+    breaks = { "HELLO-004" }, symptom = "BYE state / nothing within",
     patch = function(p)
       function p.hooks.admits(link, h)
         local name = h.kind and h.kind.name
@@ -62,7 +64,7 @@ return {
   },
   {
     name = "hello-twice", title = "ignores a second HELLO",
-    breaks = { "HELLO-005" }, symptom = "",
+    breaks = { "HELLO-005" }, symptom = "BYE state / nothing within",
     patch = function(p)
       function p.hooks.admits(link, h)
         return link.state == "hello" or not (h.kind and h.kind.name == "HELLO")
@@ -70,18 +72,13 @@ return {
     end,
   },
   {
-    name = "waits-for-hello-for-ever", title = "sets no limit to the time before HELLO",
-    breaks = { "HELLO-006" }, symptom = "",
-    patch = function(p) p.link.HELLO_BOUND = 1 << 40 end,
-  },
-  {
     name = "knows-no-echo", title = "takes a HELLO with its own id",
-    breaks = { "HELLO-007" }, symptom = "",
+    breaks = { "HELLO-007" }, symptom = "BYE echo / BYE",
     patch = function(p) function p.hooks.knows_echo() return false end end,
   },
   {
     name = "echo-is-a-version", title = "looks at the version before the id",
-    breaks = { "HELLO-007" }, symptom = "",
+    breaks = { "HELLO-007" }, symptom = "BYE echo / BYE",
     patch = function(p)
       p.wrap(p.schema, "read", function(real, kind, payload)
         local result = real(kind, payload)
@@ -94,7 +91,7 @@ return {
   },
   {
     name = "takes-any-actor", title = "takes any actor for the one it expects",
-    breaks = { "HELLO-008" }, symptom = "",
+    breaks = { "HELLO-008" }, symptom = "BYE wrong_actor / nothing within",
     patch = function(p)
       p.wrap(p.link, "new", function(real, actor, transport, options)
         options.expect = nil
@@ -104,7 +101,7 @@ return {
   },
   {
     name = "wrong-actor-is-a-loss", title = "reports `link_lost` where another actor answers",
-    breaks = { "HELLO-008" }, symptom = "",
+    breaks = { "HELLO-008" }, symptom = "the error `wrong_actor` / link_lost",
     patch = function(p)
       p.wrap(p.link.Link, "lose", function(real, self, err)
         if err and err.code == "wrong_actor" then err.code = "link_lost" end
@@ -113,23 +110,8 @@ return {
     end,
   },
   {
-    name = "takes-any-token", title = "takes any token",
-    breaks = { "HELLO-009" }, symptom = "",
-    patch = function(p) function p.hooks.token_is_right() return true end end,
-  },
-  {
-    name = "hello-before-the-token", title = "says HELLO before it has looked at the token",
-    breaks = { "HELLO-009" }, symptom = "",
-    patch = function(p)
-      p.wrap(p.link, "new", function(real, actor, transport, options)
-        options.waits = false
-        return real(actor, transport, options)
-      end)
-    end,
-  },
-  {
     name = "one-version-only", title = "refuses a range of versions that is more than its own",
-    breaks = { "HELLO-010" }, symptom = "",
+    breaks = { "HELLO-010", "HELLO-002", "LIVE-001" }, symptom = "STARTED on context 2 / BYE",
     patch = function(p)
       p.wrap(p.schema, "read", function(real, kind, payload)
         local result = real(kind, payload)
@@ -142,12 +124,13 @@ return {
   },
   {
     name = "any-version", title = "speaks with a peer that has no version in common",
-    breaks = { "HELLO-011" }, symptom = "",
+    breaks = { "HELLO-011" }, symptom = "BYE version / nothing within",
     patch = function(p) function p.hooks.checks_version() return false end end,
   },
   {
     name = "all-features-always", title = "uses its own features whatever the peer has",
-    breaks = { "HELLO-013" }, symptom = "",
+    breaks = { "FRAME-005", "HELLO-015", "STREAM-003" },
+    symptom = "a frame that is legal here (link dialled1) / ITEM 1 0: ITEM without th",
     patch = function(p)
       p.wrap(p.link.Link, "take_HELLO", function(real, self, payload)
         for _, name in ipairs(p.link.FEATURES) do self.features[name] = true end
@@ -157,7 +140,7 @@ return {
   },
   {
     name = "unknown-features-are-faults", title = "refuses a feature that it does not know",
-    breaks = { "HELLO-014" }, symptom = "",
+    breaks = { "HELLO-014", "ACTOR-005", "HELLO-002" }, symptom = "STARTED on context 2 / BYE",
     patch = function(p)
       local known = { stream = true, spawn = true, registry = true }
       p.wrap(p.schema, "read", function(real, kind, payload)
@@ -172,7 +155,8 @@ return {
   {
     name = "credit-without-stream",
     title = "sends items on a link without `stream` if OPEN has credit",
-    breaks = { "HELLO-015" }, symptom = "",
+    breaks = { "HELLO-015", "FRAME-005", "STREAM-003" },
+    symptom = "RETURN or ERROR on context 1 / ITEM 1 0",
     patch = function(p)
       p.wrap(p.context.Context, "complete", function(real, self, open)
         local features = self.link.features
@@ -187,7 +171,7 @@ return {
   {
     name = "default-message-below-frame",
     title = "takes 1 MiB for `message` where `frame` is greater",
-    breaks = { "LIMIT-001" }, symptom = "",
+    breaks = { "ACTOR-005", "HELLO-002" }, symptom = "STARTED on context 2 / BYE",
     patch = function(p)
       p.wrap(p.schema, "read", function(real, kind, payload)
         local result = real(kind, payload)
@@ -200,7 +184,7 @@ return {
   },
   {
     name = "small-defaults", title = "takes the minimum where a limit is absent",
-    breaks = { "LIMIT-001" }, symptom = "",
+    breaks = { "LIMIT-001" }, symptom = "OPEN of x.1 / nothing within",
     patch = function(p)
       p.wrap(p.schema, "read", function(real, kind, payload)
         local result = real(kind, payload)
@@ -211,12 +195,12 @@ return {
   },
   {
     name = "no-minima", title = "takes limits below their minimum",
-    breaks = { "LIMIT-002" }, symptom = "",
+    breaks = { "LIMIT-002" }, symptom = "BYE schema / nothing within",
     patch = function(p) function p.hooks.minimum() return 0 end end,
   },
   {
     name = "no-large-limits", title = "refuses a `frame` of more than 2^24-1",
-    breaks = { "LIMIT-003" }, symptom = "",
+    breaks = { "LIMIT-003", "HELLO-002" }, symptom = "HELLO / BYE",
     patch = function(p)
       local max = p.frame.MAX_FRAME
       p.frame.MAX_FRAME = math.maxinteger
@@ -231,17 +215,17 @@ return {
   },
   {
     name = "no-frame-limit", title = "takes fragments longer than the announced `frame`",
-    breaks = { "LIMIT-004" }, symptom = "",
+    breaks = { "LIMIT-004", "FRAME-003", "FRAME-010" }, symptom = "BYE frame / nothing within",
     patch = function(p) relax(p, { frame = p.frame.MAX_FRAME }) end,
   },
   {
     name = "no-message-limit", title = "takes messages longer than the announced `message`",
-    breaks = { "LIMIT-005" }, symptom = "",
+    breaks = { "LIMIT-005" }, symptom = "BYE limit / nothing within",
     patch = function(p) relax(p, { message = 1 << 40 }) end,
   },
   {
     name = "long-control-frames", title = "takes control frames of any length",
-    breaks = { "LIMIT-006" }, symptom = "",
+    breaks = { "LIMIT-006", "FRAME-003" }, symptom = "BYE limit / nothing within",
     patch = function(p)
       for _, kind in pairs(p.frame.kinds) do
         if kind.limit == p.frame.CONTROL then kind.limit = 65536 end
@@ -250,31 +234,31 @@ return {
   },
   {
     name = "end-with-a-payload", title = "takes END and STOP with a payload",
-    breaks = { "LIMIT-006" }, symptom = "",
+    breaks = { "LIMIT-006", "FRAME-003" }, symptom = "BYE limit / nothing within",
     patch = function(p)
       p.frame.kinds.END.limit, p.frame.kinds.STOP.limit = 1024, 1024
     end,
   },
   {
     name = "long-hello", title = "takes a HELLO of any length",
-    breaks = { "LIMIT-006" }, symptom = "",
+    breaks = { "LIMIT-006", "FRAME-003" }, symptom = "BYE limit / nothing within",
     patch = function(p)
       p.frame.kinds.HELLO.limit, p.frame.kinds.BYE.limit = 65536, 65536
     end,
   },
   {
     name = "no-context-limit", title = "takes more contexts than it announced",
-    breaks = { "LIMIT-007" }, symptom = "",
+    breaks = { "LIMIT-007" }, symptom = "BYE limit / BYE",
     patch = function(p) function p.hooks.contexts() return math.huge end end,
   },
   {
     name = "no-partials-limit", title = "takes more unfinished messages than it announced",
-    breaks = { "LIMIT-008" }, symptom = "",
+    breaks = { "LIMIT-008" }, symptom = "BYE limit / nothing within",
     patch = function(p) relax(p, { partials = 1 << 40 }) end,
   },
   {
     name = "discarded-is-not-unfinished", title = "does not count an unfinished item it discards",
-    breaks = { "LIMIT-009" }, symptom = "",
+    breaks = { "LIMIT-009" }, symptom = "BYE limit / nothing within",
     patch = function(p)
       local function recount(link)
         local n = 0
@@ -291,28 +275,15 @@ return {
   },
   {
     name = "sends-beyond-the-message-limit", title = "sends messages longer than the peer takes",
-    breaks = { "LIMIT-010" }, symptom = "",
+    breaks = { "LIMIT-010", "LIMIT-011" },
+    symptom = "a frame that is legal here (link testee) / RETURN 8 h",
     patch = function(p)
       function p.context.Context.encode(_, value) return p.codec.encode(value) end
     end,
   },
   {
-    name = "sends-beyond-the-frame-limit", title = "sends fragments longer than the peer takes",
-    breaks = { "LIMIT-004" }, symptom = "",
-    patch = function(p)
-      p.wrap(p.outbox.Outbox, "fragment", function(real, self, message)
-        local limits = self.link.limits
-        self.link.limits = setmetatable({ frame = 1 << 40 }, { __index = limits })
-        local bytes, last = real(self, message)
-        self.link.limits = limits
-        return bytes, last
-      end)
-      p.outbox.FRAGMENT = 1 << 40
-    end,
-  },
-  {
     name = "too-large-is-failed", title = "answers `failed` for a result that is too large",
-    breaks = { "LIMIT-011" }, symptom = "",
+    breaks = { "LIMIT-011", "LIMIT-010" }, symptom = "ERROR with code",
     patch = function(p)
       p.wrap(p.failure, "raise", function(real, code, ...)
         return real(code == "too_large" and "failed" or code, ...)
@@ -321,14 +292,14 @@ return {
   },
   {
     name = "errors-are-not-cut", title = "sends an error longer than the peer takes",
-    breaks = { "LIMIT-012" }, symptom = "",
+    breaks = { "LIMIT-010" }, symptom = "a frame that is legal here (link testee) / ERROR 6 h",
     patch = function(p)
       p.wrap(p.failure, "encode", function(real, e) return real(e, math.huge) end)
     end,
   },
   {
     name = "cuts-the-message-first", title = "shortens the message of an error before all else",
-    breaks = { "LIMIT-012" }, symptom = "",
+    breaks = { "LIMIT-012", "VALUE-014" }, symptom = "message kept / message",
     patch = function(p)
       p.wrap(p.failure, "encode", function(real, e, limit)
         local payload = real(e, math.huge)
@@ -341,7 +312,7 @@ return {
   },
   {
     name = "cuts-data-before-the-stack", title = "drops the data of an error before its stack",
-    breaks = { "LIMIT-012" }, symptom = "",
+    breaks = { "LIMIT-012" }, symptom = "stack dropped / stack",
     patch = function(p)
       p.wrap(p.failure, "encode", function(real, e, limit)
         if #real(e, math.huge) > limit then
@@ -354,7 +325,7 @@ return {
   },
   {
     name = "cancel-frees-the-slot", title = "frees the slot of a context when CANCEL arrives",
-    breaks = { "LIMIT-013" }, symptom = "",
+    breaks = { "LIMIT-013" }, symptom = "BYE limit / nothing within",
     patch = function(p)
       p.wrap(p.context.arrived, "CANCEL", function(real, self, cancel)
         if not self.freed and self.life ~= "opening" then
@@ -372,7 +343,7 @@ return {
   },
   {
     name = "slot-is-freed-late", title = "frees the slot of a context some time after its terminal",
-    breaks = { "LIMIT-014" }, symptom = "",
+    breaks = { "LIMIT-014", "FRAME-022" }, symptom = "ERROR on context",
     patch = function(p)
       function p.hooks.contexts(link)
         return link.announced.contexts - (link.lately or 0)
@@ -388,12 +359,12 @@ return {
   },
   {
     name = "opens-beyond-the-limit", title = "opens more contexts than the peer takes",
-    breaks = { "LIMIT-015" }, symptom = "",
+    breaks = { "LIMIT-015", "LIMIT-007" }, symptom = "ERROR `busy` / nothing within",
     patch = function(p) function p.hooks.their_contexts() return math.huge end end,
   },
   {
     name = "waits-for-a-slot", title = "waits where the peer takes no more contexts",
-    breaks = { "LIMIT-015" }, symptom = "",
+    breaks = { "LIMIT-015" }, symptom = "ERROR `busy` / nothing within",
     patch = function(p)
       p.wrap(p.link.Link, "open", function(real, self, ...)
         p.task.wait(self.changed, function() return self.outbound < self.limits.contexts end)

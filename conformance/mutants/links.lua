@@ -6,12 +6,12 @@
 return {
   {
     name = "tcp-anywhere", title = "listens and dials beyond the loopback interface without TLS",
-    breaks = { "LINK-001", "SEC-003" }, symptom = "",
+    breaks = { "LINK-001" }, symptom = "no HELLO in the clear / HELLO h",
     patch = function(p) function p.transport.is_loopback() return true end end,
   },
   {
     name = "links-share-their-limits", title = "counts the contexts of all links together",
-    breaks = { "LINK-002" }, symptom = "",
+    breaks = { "LINK-002" }, symptom = "a link that goes on / BYE",
     patch = function(p)
       function p.hooks.contexts(link)
         local others = 0
@@ -24,7 +24,8 @@ return {
   },
   {
     name = "links-share-their-features", title = "keeps the features of all links in one place",
-    breaks = { "LINK-002" }, symptom = "",
+    breaks = { "LINK-002", "FRAME-005", "STREAM-003" },
+    symptom = "RETURN or ERROR on context 1 / ITEM 1 0",
     patch = function(p)
       local features = {}
       p.wrap(p.link, "new", function(real, ...)
@@ -36,7 +37,8 @@ return {
   },
   {
     name = "reads-when-it-has-written", title = "reads no more while its output is not taken",
-    breaks = { "LINK-003" }, symptom = "",
+    breaks = { "LINK-003" },
+    symptom = "a CANCEL read while the output is stuck / nothing of it",
     patch = function(p)
       local Transport = p.transport.Transport
       p.wrap(Transport, "write", function(real, self, list, done)
@@ -55,7 +57,7 @@ return {
   },
   {
     name = "failed-write-is-the-end", title = "gives a link up when a write fails",
-    breaks = { "LINK-004" }, symptom = "",
+    breaks = { "LINK-004" }, symptom = "a link that goes on / the end of the input",
     patch = function(p)
       p.wrap(p.transport.Transport, "write", function(real, self, list, done)
         return real(self, list, function()
@@ -67,7 +69,7 @@ return {
   },
   {
     name = "end-of-input-is-polite", title = "takes the end of the input for an agreed close",
-    breaks = { "LINK-005" }, symptom = "",
+    breaks = { "LINK-005", "ACTOR-012", "MODEL-007", "MODEL-008" }, symptom = "log [",
     patch = function(p)
       p.wrap(p.link.Link, "at_end", function(real, self)
         if self.child or self == self.actor.parent_link then return real(self) end
@@ -77,7 +79,8 @@ return {
   },
   {
     name = "half-a-frame-is-waited-for", title = "waits on after the end of the input in a frame",
-    breaks = { "LINK-005" }, symptom = "",
+    breaks = { "LINK-005", "MODEL-007", "MODEL-008" },
+    symptom = "the end of the input / nothing within",
     patch = function(p)
       p.wrap(p.link.Link, "at_end", function(real, self)
         if #self.buffer == 0 and not self.header then return real(self) end
@@ -86,12 +89,12 @@ return {
   },
   {
     name = "no-ping-while-closing", title = "takes PING on a closing link for a violation",
-    breaks = { "LINK-006" }, symptom = "",
+    breaks = { "LINK-006", "KIND-008", "LINK-010" }, symptom = "a link that goes on / BYE",
     patch = function(p) p.tables.link.closing.PING = "!state" end,
   },
   {
     name = "opens-after-bye", title = "opens contexts on a link that is closing",
-    breaks = { "LINK-007" }, symptom = "",
+    breaks = { "LINK-007" }, symptom = "a frame that is legal here (link dialled1) / OPEN 2",
     patch = function(p)
       p.wrap(p.link.Link, "open_now", function(real, self, ...)
         local state = self.state
@@ -105,12 +108,12 @@ return {
   },
   {
     name = "bye-is-not-answered", title = "does not answer BYE",
-    breaks = { "LINK-008" }, symptom = "",
+    breaks = { "LINK-008" }, symptom = "BYE / the end of the input",
     patch = function(p) function p.hooks.answers_bye(received) return not received end end,
   },
   {
     name = "serves-after-bye", title = "serves an OPEN that arrives after its BYE",
-    breaks = { "LINK-009" }, symptom = "",
+    breaks = { "LINK-009" }, symptom = "ERROR on context 2 / RETURN 2 1",
     patch = function(p)
       p.wrap(p.serve, "serve", function(real, actor, ctx, open)
         local sent = ctx.link.bye_sent
@@ -122,12 +125,13 @@ return {
   },
   {
     name = "never-closes", title = "keeps a link on which nothing is open after BYE and BYE",
-    breaks = { "LINK-010" }, symptom = "",
+    breaks = { "LINK-010" }, symptom = "the end of the input / nothing within",
     patch = function(p) function p.link.Link.check_idle() end end,
   },
   {
     name = "closes-with-contexts-open", title = "closes a link at once when BYE arrives",
-    breaks = { "LINK-010" }, symptom = "",
+    breaks = { "LINK-010", "LINK-006" },
+    symptom = "a link that goes on / the end of the input",
     patch = function(p)
       function p.link.Link:check_idle()
         if self.state ~= "closing" or not self.bye_sent or not self.bye_received then return end
@@ -138,7 +142,8 @@ return {
   },
   {
     name = "exit-without-bye-is-death", title = "wants a BYE after the terminal of copse.actor",
-    breaks = { "LINK-012" }, symptom = "",
+    breaks = { "LINK-012", "SPAWN-014", "SPAWN-015" },
+    symptom = "RETURN on context 6 / ERROR 6",
     patch = function(p)
       p.wrap(p.spawn.Child, "verdict", function(real, self)
         local link = self.link
@@ -149,14 +154,16 @@ return {
   },
   {
     name = "violations-end-in-silence", title = "closes a link over a violation without BYE",
-    breaks = { "LINK-013" }, symptom = "",
+    breaks = { "LINK-013", "LINK-016" },
+    symptom = "BYE with code state, then the end of the input / the end of the input",
     patch = function(p)
       function p.hooks.says_bye(code) return code == "none" or code == "timeout" end
     end,
   },
   {
     name = "violations-are-forgiven", title = "says BYE over a violation and goes on",
-    breaks = { "LINK-013", "LINK-014" }, symptom = "",
+    breaks = { "LINK-014", "LINK-016" },
+    symptom = "a frame that is legal here (link dialled1) / ITEM 1 h",
     patch = function(p)
       p.wrap(p.link.Link, "violate", function(real, self, code, message, ctx)
         if code == "none" or code == "timeout" then return real(self, code, message, ctx) end
@@ -167,7 +174,8 @@ return {
   },
   {
     name = "talks-after-bye", title = "sends a PONG after a BYE over a violation",
-    breaks = { "LINK-014" }, symptom = "",
+    breaks = { "LINK-014", "ODD-003" },
+    symptom = "a frame that is legal here (link dialled1) / PONG nil: PONG after BYE",
     patch = function(p)
       p.wrap(p.outbox.Outbox, "last", function(real, self, payload)
         real(self, payload)
@@ -178,7 +186,7 @@ return {
   {
     name = "every-bye-is-graceful",
     title = "goes on with its contexts after a BYE over a violation",
-    breaks = { "LINK-015" }, symptom = "",
+    breaks = { "LINK-015" }, symptom = "the end of the input / nothing within",
     patch = function(p)
       p.wrap(p.schema, "read", function(real, kind, payload)
         local result = real(kind, payload)
@@ -189,12 +197,12 @@ return {
   },
   {
     name = "closes-over-unread-input", title = "releases a link without reading to its end",
-    breaks = { "LINK-016" }, symptom = "",
+    breaks = { "LINK-016" }, symptom = "the input read for a second after BYE / EPIPE",
     patch = function(p) function p.hooks.drains_at_close() return false end end,
   },
   {
     name = "closes-before-it-has-written", title = "releases a link before its BYE is written",
-    breaks = { "LINK-016" }, symptom = "",
+    breaks = { "ACTOR-012" }, symptom = "the terminal of copse.actor / the end of the input",
     patch = function(p)
       p.wrap(p.transport.Transport, "close", function(_, self, done)
         if self.closing then return end
@@ -219,7 +227,7 @@ return {
   },
   {
     name = "half-an-open-for-ever", title = "leaves an OPEN half written when BYE arrives",
-    breaks = { "LINK-017" }, symptom = "",
+    breaks = { "LINK-017" }, symptom = "the rest of OPEN, or CANCEL / nothing within",
     patch = function(p)
       p.wrap(p.link.Link, "say_bye", function(real, self, message)
         real(self, message)
@@ -229,59 +237,32 @@ return {
   },
   {
     name = "promise-is-not-kept", title = "promises a heartbeat and keeps silent",
-    breaks = { "LIVE-001" }, symptom = "",
+    breaks = { "LIVE-001" }, symptom = "some bytes within",
     patch = function(p) function p.hooks.keeps_heartbeat() return false end end,
   },
   {
     name = "no-beat-while-busy", title = "keeps its heartbeat only while no handler computes",
-    breaks = { "LIVE-001" }, symptom = "",
+    breaks = { "LIVE-001" }, symptom = "some bytes within",
     patch = function(p) setmetatable(p.task.look_ins, { __newindex = function() end }) end,
   },
   {
     name = "silence-is-death", title = "ends a link within the host over silence",
-    breaks = { "LIVE-006" }, symptom = "",
+    breaks = { "LIVE-006" }, symptom = "the link open / its end",
     patch = function(p)
-      function p.hooks.silence(link) link:violate("heartbeat", "silence") end
-    end,
-  },
-  {
-    name = "silence-without-a-promise", title = "ends a silent link whose peer promised nothing",
-    breaks = { "LIVE-008" }, symptom = "",
-    patch = function(p)
-      p.wrap(p.link.Link, "keep_alive", function(real, self)
-        real(self)
-        if self.hello.heartbeat > 0 then return end
-        local function look()
-          if self.state == "closed" then return end
-          if p.task.now() - self.heard > 700 then return self:violate("heartbeat", "silence") end
-          p.task.after(100, look)
-        end
-        p.task.after(100, look)
-      end)
-    end,
-  },
-  {
-    name = "half-frames-are-silence", title = "takes whole frames only for a sign of life",
-    breaks = { "LIVE-003" }, symptom = "",
-    patch = function(p)
-      p.wrap(p.link.Link, "feed", function(real, self, bytes)
-        local heard = self.heard
-        real(self, bytes)
-        if #self.buffer > 0 or self.header then self.heard = heard end
-      end)
       function p.hooks.silence(link) link:violate("heartbeat", "silence") end
     end,
   },
   {
     name = "extensions-are-faults", title = "takes an extension that it does not know for a fault",
-    breaks = { "EXT-003" }, symptom = "",
+    breaks = { "EXT-003", "EXT-004", "FRAME-005", "LIMIT-004" },
+    symptom = "a link that goes on / BYE",
     patch = function(p)
       function p.frame.is_extension() return false end
     end,
   },
   {
     name = "extensions-have-a-context", title = "wants a known context on an extension frame",
-    breaks = { "EXT-003" }, symptom = "",
+    breaks = { "EXT-003", "EXT-004" }, symptom = "a link that goes on / BYE",
     patch = function(p)
       function p.hooks.admits(link, h)
         if link.state ~= "hello" and h.code >= 0x40 and h.context ~= 0
@@ -295,7 +276,7 @@ return {
   {
     name = "extensions-break-messages",
     title = "forgets an unfinished message at an extension frame",
-    breaks = { "EXT-004" }, symptom = "",
+    breaks = { "EXT-004" }, symptom = "RETURN on context 6 / BYE",
     patch = function(p)
       function p.hooks.admits(link, h)
         local ctx = h.code >= 0x40 and link.contexts[h.context]
@@ -310,7 +291,7 @@ return {
   {
     name = "extensions-count-as-opened",
     title = "takes the id of an extension frame for an opened one",
-    breaks = { "EXT-004" }, symptom = "",
+    breaks = { "EXT-004", "EXT-003", "KIND-003" }, symptom = "RETURN on context 1 / BYE",
     patch = function(p)
       function p.hooks.admits(link, h)
         if link.state ~= "hello" and h.code >= 0x40 and h.context > link.highest
@@ -324,7 +305,7 @@ return {
   {
     name = "violations-are-ignored",
     title = "skips a frame that breaks a rule instead of ending the link",
-    breaks = { "ODD-002" }, symptom = "",
+    breaks = { "CANCEL-001", "FRAME-010" }, symptom = "BYE state / nothing within",
     patch = function(p)
       p.wrap(p.link.Link, "admit_to_context", function(real, self, h, name)
         local ok, admitted = pcall(real, self, h, name)
@@ -334,7 +315,8 @@ return {
   },
   {
     name = "violations-are-refusals", title = "answers a violation of a context with ERROR",
-    breaks = { "ODD-003" }, symptom = "",
+    breaks = { "ACTOR-012", "MODEL-008" },
+    symptom = "the terminal of copse.actor / nothing within",
     patch = function(p)
       p.wrap(p.link.Link, "violate", function(real, self, code, message, id)
         local ctx = id and self.contexts[id]
@@ -347,7 +329,7 @@ return {
   },
   {
     name = "dies-of-deep-values", title = "crashes over a value that nests without end",
-    breaks = { "ODD-004" }, symptom = "",
+    breaks = { "ACTOR-005", "LINK-013" }, symptom = "a listener at unix:",
     patch = function(p)
       p.wrap(p.schema, "read", function(real, kind, payload)
         local ok, result = pcall(real, kind, payload)
@@ -360,7 +342,7 @@ return {
   },
   {
     name = "dies-of-violations", title = "crashes over any violation",
-    breaks = { "ODD-004" }, symptom = "",
+    breaks = { "ACTOR-005", "LINK-013" }, symptom = "a listener at unix:",
     patch = function(p)
       p.wrap(p.link.Link, "violate", function(real, self, code, message, ctx)
         if code == "none" or code == "timeout" then return real(self, code, message, ctx) end
@@ -370,7 +352,8 @@ return {
   },
   {
     name = "hangs-over-garbage", title = "reads no more after a violation and closes nothing",
-    breaks = { "ODD-004" }, symptom = "",
+    breaks = { "CANCEL-001", "FRAME-003", "FRAME-010", "VALUE-001" },
+    symptom = "BYE state / nothing within",
     patch = function(p)
       p.wrap(p.link.Link, "violate", function(real, self, code, message, ctx)
         if code == "none" or code == "timeout" then return real(self, code, message, ctx) end
@@ -380,7 +363,7 @@ return {
   },
   {
     name = "everyone-is-the-parent", title = "takes copse.actor from any link",
-    breaks = { "SEC-001" }, symptom = "",
+    breaks = { "SEC-002" }, symptom = "ERROR on context 1 / RETURN 1 nil",
     patch = function(p)
       function p.hooks.refusal(code, ctx)
         if ctx.target == "copse.actor" and ctx.link ~= ctx.link.actor.parent_link then
@@ -393,7 +376,7 @@ return {
   },
   {
     name = "name-is-authority", title = "takes copse.actor from whoever claims to be the parent",
-    breaks = { "SEC-001" }, symptom = "",
+    breaks = { "SEC-002" }, symptom = "ERROR with code",
     patch = function(p)
       function p.hooks.refusal(code, ctx)
         local parent = ctx.link.actor.parent
@@ -407,14 +390,14 @@ return {
   },
   {
     name = "denied-is-no-target", title = "answers `no_target` for what is not allowed",
-    breaks = { "SEC-002" }, symptom = "",
+    breaks = { "SEC-002" }, symptom = "ERROR with code",
     patch = function(p)
       function p.hooks.refusal(code) return code == "denied" and "no_target" or code end
     end,
   },
   {
     name = "tcp-without-a-token", title = "listens on TCP without a token",
-    breaks = { "SEC-004" }, symptom = "",
+    breaks = { "SEC-004" }, symptom = "no HELLO / HELLO",
     patch = function(p)
       p.wrap(p.actor.Actor, "listen", function(real, self, address, token)
         return real(self, address, token or address:find("^tcp:") and "")
@@ -426,38 +409,8 @@ return {
     end,
   },
   {
-    name = "sockets-for-everyone", title = "lets every user dial its sockets",
-    breaks = { "SEC-005" }, symptom = "",
-    patch = function(p)
-      p.wrap(p.transport, "listen", function(real, address, on_link)
-        local at, stop = real(address, on_link)
-        local path = at and at:match("^unix:(.*)")
-        if path then require("luv").fs_chmod(path, 438) end
-        return at, stop
-      end)
-    end,
-  },
-  {
-    name = "control-characters-on-the-terminal", title = "shows a peer's text as it is",
-    breaks = { "SEC-007" }, symptom = "",
-    patch = function(p)
-      function p.actor.Actor:log(_, text) io.stderr:write(self.ref.name, ": ", text, "\n") end
-      function p.spawn.Child:said() return self.link and self.link.began or "" end
-    end,
-  },
-  {
-    name = "keeps-every-pong", title = "keeps every PONG that a peer does not read",
-    breaks = { "SEC-009" }, symptom = "",
-    patch = function(p)
-      function p.outbox.Outbox.owes_pong() return false end
-      p.wrap(p.outbox.Outbox, "answer_ping", function(_, self, payload)
-        self:frame("PONG", payload)
-      end)
-    end,
-  },
-  {
     name = "strangers-without-bound", title = "keeps any number of links that say no HELLO",
-    breaks = { "SEC-011" }, symptom = "",
+    breaks = { "SEC-011", "ACTOR-001", "ACTOR-005" }, symptom = "fewer than",
     patch = function(p)
       p.wrap(p.link, "new", function(real, actor, ...)
         local l = real(actor, ...)
@@ -472,7 +425,8 @@ return {
   {
     name = "children-are-not-cancelled-by-loss",
     title = "goes on with what was opened over a lost link",
-    breaks = { "MODEL-007" }, symptom = "",
+    breaks = { "MODEL-007", "ACTOR-012", "MODEL-008", "WAIT-004", "WAIT-005" },
+    symptom = "log",
     patch = function(p)
       p.wrap(p.context.Context, "lost", function(real, self)
         if self.link == self.link.actor.parent_link then return real(self) end
@@ -484,7 +438,7 @@ return {
   {
     name = "claims-decide",
     title = "refuses a peer that claims the id of the parent",
-    breaks = { "SEC-001" }, symptom = "",
+    breaks = { "SEC-001" }, symptom = "RETURN on context 3 / ERROR 3",
     patch = function(p)
       function p.hooks.refusal(code, ctx)
         local parent = ctx.link.actor.parent
@@ -498,24 +452,12 @@ return {
   {
     name = "keeps-what-it-read",
     title = "keeps all that it has ever read",
-    breaks = { "SEC-009" }, symptom = "",
+    breaks = { "SEC-009" }, symptom = "at most",
     patch = function(p)
       local kept = {}
       p.wrap(p.link.Link, "feed", function(real, self, bytes)
         kept[#kept + 1] = bytes
         return real(self, bytes)
-      end)
-    end,
-  },
-  {
-    name = "sends-reserved-kinds",
-    title = "sends a frame of a kind that this version does not define",
-    breaks = { "ODD-001", "FRAME-005" }, symptom = "",
-    patch = function(p)
-      p.wrap(p.link.Link, "keep_alive", function(real, self)
-        real(self)
-        if #self.hello.features > 0 then return end
-        self.outbox.plain[#self.outbox.plain + 1] = "\0\0\0\x20" .. ("\0"):rep(8)
       end)
     end,
   },

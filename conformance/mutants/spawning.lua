@@ -5,7 +5,7 @@
 return {
   {
     name = "name-is-forgotten", title = "gives every child the name `child`",
-    breaks = { "SPAWN-001" }, symptom = "",
+    breaks = { "SPAWN-001" }, symptom = "name",
     patch = function(p)
       function p.hooks.environment(env)
         for i, v in ipairs(env) do
@@ -17,7 +17,7 @@ return {
   },
   {
     name = "no-link-in-the-environment", title = "does not tell a child where its link is",
-    breaks = { "SPAWN-002" }, symptom = "",
+    breaks = { "SPAWN-002", "ACTOR-005" }, symptom = "COPSE_LINK / none",
     patch = function(p)
       function p.hooks.environment(env)
         for i = #env, 1, -1 do
@@ -29,7 +29,7 @@ return {
   },
   {
     name = "siblings-inherit-links", title = "lets a child inherit the links of its siblings",
-    breaks = { "SPAWN-004" }, symptom = "",
+    breaks = { "SPAWN-004" }, symptom = "no descriptor of the parent",
     patch = function(p)
       local uv = require "luv"
       local ends = {}
@@ -47,14 +47,14 @@ return {
   },
   {
     name = "waits-for-a-boot-for-ever", title = "sets no limit to the boot of a child",
-    breaks = { "SPAWN-011" }, symptom = "",
+    breaks = { "SPAWN-011" }, symptom = "signal 15 for the child / nothing within",
     patch = function(p)
       function p.spawn.Child:watch_boot() self.stop_boot = function() end end
     end,
   },
   {
     name = "boot-timeout-is-death", title = "reports `died` for a child that did not boot in time",
-    breaks = { "SPAWN-011" }, symptom = "",
+    breaks = { "SPAWN-011" }, symptom = "boot_timeout /",
     patch = function(p)
       function p.spawn.Child:watch_boot()
         self.stop_boot = p.task.after(self.options.boot or p.spawn.BOOT, function()
@@ -66,7 +66,7 @@ return {
   {
     name = "spawn-failed-is-failed",
     title = "reports `failed` for a command that cannot be started",
-    breaks = { "SPAWN-013" }, symptom = "",
+    breaks = { "SPAWN-013" }, symptom = "ERROR with code",
     patch = function(p)
       p.wrap(p.failure, "raise", function(real, code, ...)
         return real(code == "spawn_failed" and "failed" or code, ...)
@@ -75,7 +75,7 @@ return {
   },
   {
     name = "actor-without-send", title = "opens copse.actor without `send`",
-    breaks = { "ACTOR-001" }, symptom = "",
+    breaks = { "ACTOR-001" }, symptom = "send true, no credit /",
     patch = function(p)
       function p.hooks.open(map)
         if map.target == "copse.actor" then map.send = nil end
@@ -85,7 +85,7 @@ return {
   },
   {
     name = "calls-before-copse-actor", title = "opens something else on a child's link first",
-    breaks = { "ACTOR-001" }, symptom = "",
+    breaks = { "ACTOR-001" }, symptom = "OPEN of copse.actor / OPEN 2",
     patch = function(p)
       p.wrap(p.spawn.Child, "open_actor", function(real, self)
         local s = p.scope.new { parent = self.actor.base }
@@ -95,21 +95,9 @@ return {
     end,
   },
   {
-    name = "one-child-at-a-time", title = "says END to a child when those before it are gone",
-    breaks = { "ACTOR-014" }, symptom = "",
-    patch = function(p)
-      p.wrap(p.spawn.Child, "finish", function(real, self)
-        for other in pairs(self.actor.children) do
-          if other ~= self and other.serial < self.serial then other:wait() end
-        end
-        return real(self)
-      end)
-    end,
-  },
-  {
     name = "crossing-open-is-a-loss",
     title = "reports a loss for an OPEN that crossed the terminal",
-    breaks = { "ACTOR-017" }, symptom = "",
+    breaks = { "ACTOR-017" }, symptom = "ERROR closing / ERROR 6",
     patch = function(p)
       p.wrap(p.link.Link, "end_openers", function(real, self, err)
         if err.code == "closing" then err.code = "link_lost" end
@@ -120,12 +108,14 @@ return {
   {
     name = "last-words-are-lost",
     title = "judges a child by what it has read when the link ends",
-    breaks = { "SPAWN-015" }, symptom = "",
+    breaks = { "SPAWN-015" }, symptom = "RETURN on context 6 / ERROR 6",
     patch = function(p)
       p.wrap(p.link, "new", function(real, actor, transport, options)
         if options.child then
           p.wrap(transport, "start", function(start, self, on_bytes, on_end)
-            start(self, function(bytes) p.task.after(30, function() on_bytes(bytes) end) end, on_end)
+            start(self, function(bytes)
+              p.task.after(30, function() on_bytes(bytes) end)
+            end, on_end)
           end)
         end
         return real(actor, transport, options)
@@ -134,12 +124,12 @@ return {
   },
   {
     name = "deaths-are-not-told", title = "takes every end of a child for a good one",
-    breaks = { "SPAWN-016" }, symptom = "",
+    breaks = { "SPAWN-016" }, symptom = "ERROR with code",
     patch = function(p) function p.hooks.reports_died() return nil end end,
   },
   {
     name = "status-does-not-matter", title = "takes any exit after a terminal for a good one",
-    breaks = { "SPAWN-016" }, symptom = "",
+    breaks = { "SPAWN-016" }, symptom = "ERROR on context 6 / RETURN 6 nil",
     patch = function(p)
       p.wrap(p.spawn.Child, "verdict", function(real, self)
         if self.terminal and not self.report and not self.ladder then return nil end
@@ -149,7 +139,7 @@ return {
   },
   {
     name = "died-without-data", title = "reports `died` without status or signal",
-    breaks = { "SPAWN-017" }, symptom = "",
+    breaks = { "SPAWN-017" }, symptom = "data.status",
     patch = function(p)
       function p.hooks.reports_died(err)
         if err and err.code == "died" then err.data = p.codec.map {} end
@@ -158,19 +148,9 @@ return {
     end,
   },
   {
-    name = "stderr-is-lost", title = "reports `died` without the last words of the child",
-    breaks = { "SPAWN-017" }, symptom = "",
-    patch = function(p)
-      function p.hooks.reports_died(err)
-        if err and err.code == "died" then err.data.stderr = nil end
-        return err
-      end
-    end,
-  },
-  {
     name = "ladder-is-not-told",
     title = "does not say that it was its own ladder that killed a child",
-    breaks = { "SPAWN-018" }, symptom = "",
+    breaks = { "SPAWN-018" }, symptom = "ladder: SIGTERM /",
     patch = function(p)
       function p.hooks.reports_died(err)
         if err and err.code == "died" then err.data.ladder = nil end
@@ -180,7 +160,7 @@ return {
   },
   {
     name = "killing-is-no-death", title = "reports nothing for a child that its ladder killed",
-    breaks = { "SPAWN-018" }, symptom = "",
+    breaks = { "SPAWN-018" }, symptom = "ERROR with code",
     patch = function(p)
       p.wrap(p.spawn.Child, "verdict", function(real, self)
         if self.ladder and not self.report then return nil end
@@ -190,12 +170,12 @@ return {
   },
   {
     name = "stderr-without-bound", title = "reads the error output of a dead child to its end",
-    breaks = { "SPAWN-019" }, symptom = "",
+    breaks = { "SPAWN-019" }, symptom = "ERROR on context 6 / nothing within",
     patch = function(p) p.spawn.STDERR = 1 << 40 end,
   },
   {
     name = "every-context-dies-alone", title = "reports the death of a child once per context",
-    breaks = { "SPAWN-020" }, symptom = "",
+    breaks = { "SPAWN-020" }, symptom = "ERROR with code",
     patch = function(p)
       p.wrap(p.link.Link, "end_openers", function(_, self, err)
         for _, ctx in pairs(self.contexts) do
@@ -205,28 +185,14 @@ return {
     end,
   },
   {
-    name = "death-before-the-reap", title = "reports `died` when the link is lost, before the reap",
-    breaks = { "SPAWN-021" }, symptom = "",
-    patch = function(p)
-      p.wrap(p.spawn.Child, "lost", function(real, self, err)
-        if not self.terminal and not self.exit then
-          self.link:end_openers(p.failure.new {
-            code = "died", message = self.ref.name, actor = p.codec.bare(self.ref),
-            data = p.codec.map { status = 0 },
-          })
-        end
-        return real(self, err)
-      end)
-    end,
-  },
-  {
     name = "waits-for-an-exit-for-ever", title = "waits without bound for a child that has ended",
-    breaks = { "SPAWN-022" }, symptom = "",
+    breaks = { "SPAWN-022" }, symptom = "signal 15 for the child / nothing within",
     patch = function(p) function p.spawn.Child.expect_exit() end end,
   },
   {
     name = "kills-at-once", title = "goes from CANCEL to SIGKILL",
-    breaks = { "LADDER-001" }, symptom = "",
+    breaks = { "LADDER-001", "SPAWN-011", "SPAWN-022" },
+    symptom = "signal 15 for the child / the child is gone",
     patch = function(p)
       p.wrap(p.spawn.Child, "climb", function(real, self, rung)
         return real(self, rung == "SIGTERM" and "SIGKILL" or rung)
@@ -235,7 +201,7 @@ return {
   },
   {
     name = "terminates-at-once", title = "sends SIGTERM together with CANCEL",
-    breaks = { "LADDER-001" }, symptom = "",
+    breaks = { "LADDER-001" }, symptom = "no signal",
     patch = function(p)
       p.wrap(p.spawn.Child, "cancel", function(real, self, cause)
         real(self, cause)
@@ -245,7 +211,7 @@ return {
   },
   {
     name = "stops-at-sigterm", title = "never sends SIGKILL",
-    breaks = { "LADDER-001" }, symptom = "",
+    breaks = { "SPAWN-011", "SPAWN-018" }, symptom = "ERROR on context 6 / nothing within",
     patch = function(p)
       p.wrap(p.spawn.Child, "climb", function(real, self, rung)
         if rung ~= "SIGKILL" then return real(self, rung) end
@@ -254,7 +220,7 @@ return {
   },
   {
     name = "leaves-zombies", title = "lets an ended child lie",
-    breaks = { "LADDER-006" }, symptom = "",
+    breaks = { "LADDER-006" }, symptom = "it is still there",
     patch = function(p)
       local uv = require "luv"
       p.wrap(p.spawn, "start_process", function(real, argv, fds, env, on_exit)
@@ -277,23 +243,8 @@ return {
     end,
   },
   {
-    name = "children-are-not-waited-for",
-    title = "ends before the child that it has spawned is reaped",
-    breaks = { "MODEL-002" }, symptom = "",
-    patch = function(p)
-      function p.spawn.Child.wait() end
-      p.wrap(p.scope.Scope, "is_empty", function(real, self)
-        if real(self) then return true end
-        for member in pairs(self.members) do
-          if not (member.pid and member.terminal) then return false end
-        end
-        return not next(self.tasks)
-      end)
-    end,
-  },
-  {
     name = "info-of-itself", title = "answers copse.info for itself alone",
-    breaks = { "REG-010" }, symptom = "",
+    breaks = { "REG-010" }, symptom = "then [",
     patch = function(p)
       p.wrap(p.registry, "export", function(real, actor)
         real(actor)
@@ -306,7 +257,7 @@ return {
   },
   {
     name = "info-waits-for-all", title = "leaves a child that does not answer out of copse.info",
-    breaks = { "REG-011" }, symptom = "",
+    breaks = { "REG-011" }, symptom = "the child with ref, parent,",
     patch = function(p)
       p.wrap(p.registry, "export", function(real, actor)
         real(actor)
@@ -323,7 +274,7 @@ return {
   {
     name = "says-no-end",
     title = "never says END to a child",
-    breaks = { "ACTOR-014" }, symptom = "",
+    breaks = { "ACTOR-014" }, symptom = "END on context 2 / nothing within",
     patch = function(p)
       function p.spawn.Child.finish() end
     end,
@@ -331,7 +282,7 @@ return {
   {
     name = "signals-what-it-is-told",
     title = "signals the process that a child says it is",
-    breaks = { "SEC-008" }, symptom = "",
+    breaks = { "SEC-008" }, symptom = "the process that was named alive / it is gone",
     patch = function(p)
       p.wrap(p.context.arrived, "RETURN", function(real, self, value)
         local child = self.link.child

@@ -5,12 +5,12 @@
 return {
   {
     name = "answers-stop-twice", title = "answers STOP with END after it has said END",
-    breaks = { "STREAM-001" }, symptom = "",
+    breaks = { "STREAM-001", "STREAM-003" }, symptom = "nothing on context 1 / END 1",
     patch = function(p) p.tables.out.ended.STOP = "stopped" end,
   },
   {
     name = "credit-after-end", title = "takes CREDIT after its own END for a violation",
-    breaks = { "STREAM-001" }, symptom = "",
+    breaks = { "STREAM-001", "KIND-022" }, symptom = "a link that goes on / BYE",
     patch = function(p)
       p.wrap(p.context.arrived, "CREDIT", function(real, self, total)
         if self.out == "ended" then error({ violation = "state", message = "CREDIT" }, 0) end
@@ -20,32 +20,33 @@ return {
   },
   {
     name = "items-after-stop", title = "takes items that arrive after its STOP for a violation",
-    breaks = { "STREAM-002" }, symptom = "",
+    breaks = { "STREAM-002" }, symptom = "a link that goes on / BYE",
     patch = function(p) p.tables.inward.stopped.ITEM = "!state" end,
   },
   {
     name = "end-after-stop", title = "takes the END that answers its STOP for a violation",
-    breaks = { "STREAM-002" }, symptom = "",
+    breaks = { "STREAM-002", "CREDIT-007", "STREAM-003" },
+    symptom = "a link that goes on / BYE",
     patch = function(p) p.tables.inward.stopped.END = "!state" end,
   },
   {
     name = "items-after-end", title = "ignores items after END",
-    breaks = { "STREAM-003" }, symptom = "",
+    breaks = { "STREAM-003", "CANCEL-001" }, symptom = "BYE state / BYE",
     patch = function(p) p.tables.inward.ended.ITEM = "ended" end,
   },
   {
     name = "end-twice", title = "ignores a second END",
-    breaks = { "STREAM-003" }, symptom = "",
+    breaks = { "STREAM-003", "CANCEL-001" }, symptom = "BYE state / nothing within",
     patch = function(p) p.tables.inward.ended.END = "ended" end,
   },
   {
     name = "stop-is-not-answered", title = "does not answer STOP with END",
-    breaks = { "STREAM-004" }, symptom = "",
+    breaks = { "STREAM-004", "STREAM-006" }, symptom = "END on context 6 / RETURN 6 0",
     patch = function(p) function p.hooks.answers_stop() return false end end,
   },
   {
     name = "answers-stop-at-once", title = "answers STOP with END before STARTED",
-    breaks = { "STREAM-005" }, symptom = "",
+    breaks = { "STREAM-005", "KIND-017" }, symptom = "STARTED on context",
     patch = function(p)
       function p.context.Context:answer_stop()
         if self.out ~= "stopped" then return end
@@ -58,7 +59,8 @@ return {
   {
     name = "end-inside-an-item",
     title = "answers STOP in the middle of an item and goes on with it",
-    breaks = { "STREAM-006" }, symptom = "",
+    breaks = { "STREAM-003", "STREAM-007" },
+    symptom = "a frame that is legal here (link dialled1) / ITEM+ 1 h",
     patch = function(p)
       p.wrap(p.context.arrived, "STOP", function(real, self)
         local begun = self.outgoing and self.outgoing[1]
@@ -73,7 +75,8 @@ return {
   },
   {
     name = "no-more-is-an-error", title = "fails the context when user code sends after STOP",
-    breaks = { "STREAM-007" }, symptom = "",
+    breaks = { "CREDIT-001", "STREAM-004", "STREAM-005" },
+    symptom = "CREDIT for 17 items / nothing within",
     patch = function(p)
       p.wrap(p.context.Context, "send", function(real, self, value)
         if real(self, value) then return true end
@@ -84,7 +87,7 @@ return {
   {
     name = "reassembles-what-it-discards",
     title = "puts items together and reads them after its STOP",
-    breaks = { "STREAM-008" }, symptom = "",
+    breaks = { "STREAM-008", "CROSS-001", "FRAME-023" }, symptom = "a link that goes on / BYE",
     patch = function(p)
       p.wrap(p.link.Link, "assemble", function(real, self, ctx, name, h, payload)
         if name ~= "ITEM" or ctx.inward ~= "stopped" then
@@ -100,21 +103,8 @@ return {
     end,
   },
   {
-    name = "waits-without-end", title = "waits for a result without having said END",
-    breaks = { "WAIT-001" }, symptom = "",
-    patch = function(p)
-      p.wrap(p.context.Context, "result", function(real, self)
-        local out = self.out
-        self.out = "ended"
-        local value = real(self)
-        self.out = out
-        return value
-      end)
-    end,
-  },
-  {
     name = "stop-does-not-wake", title = "goes on waiting for credit after STOP",
-    breaks = { "WAIT-002" }, symptom = "",
+    breaks = { "WAIT-002", "STREAM-001" }, symptom = "RETURN on context 6 / nothing within",
     patch = function(p)
       p.wrap(p.context.Context, "send", function(real, self, value)
         local function stalled() return not p.hooks.may_send(self.sent, self.allowed) end
@@ -127,7 +117,7 @@ return {
   },
   {
     name = "end-does-not-wake", title = "goes on waiting for items after END",
-    breaks = { "WAIT-003" }, symptom = "",
+    breaks = { "WAIT-003", "STREAM-002" }, symptom = "RETURN on context 6 / nothing within",
     patch = function(p)
       p.wrap(p.context.Context, "receive", function(real, self)
         p.task.wait(self.signal, function()
@@ -139,7 +129,7 @@ return {
   },
   {
     name = "end-drops-items", title = "ends a receive at END before the items that came with it",
-    breaks = { "WAIT-003" }, symptom = "",
+    breaks = { "WAIT-003" }, symptom = "items consumed: 8 / items consumed: 0",
     patch = function(p)
       p.wrap(p.context.arrived, "END", function(real, self)
         self:drop_items()
@@ -149,7 +139,8 @@ return {
   },
   {
     name = "stalled-for-ever", title = "goes on waiting for credit after CANCEL",
-    breaks = { "WAIT-004" }, symptom = "",
+    breaks = { "WAIT-004", "DEADLINE-002", "REG-008" },
+    symptom = "CANCELLED on context 6 / nothing within",
     patch = function(p)
       p.wrap(p.context.Context, "send", function(real, self, value)
         if self.life == "started" and self.out == "open" then
@@ -164,7 +155,7 @@ return {
   },
   {
     name = "listens-for-ever", title = "goes on waiting for items after CANCEL",
-    breaks = { "WAIT-005" }, symptom = "",
+    breaks = { "WAIT-005" }, symptom = "CANCELLED on context 6 / nothing within",
     patch = function(p)
       p.wrap(p.context.Context, "receive", function(real, self)
         local cancelled = false
@@ -179,7 +170,8 @@ return {
   },
   {
     name = "grant-begins-at-zero", title = "begins the grant of the callee at zero",
-    breaks = { "CREDIT-001" }, symptom = "",
+    breaks = { "CREDIT-001", "CREDIT-003", "CTX-009" },
+    symptom = "ITEM on context 6 / nothing within",
     patch = function(p)
       p.wrap(p.context.Context, "complete", function(real, self, open)
         local stream = self.link.features.stream
@@ -189,19 +181,8 @@ return {
     end,
   },
   {
-    name = "grant-begins-at-its-window", title = "takes items before it has granted any",
-    breaks = { "CREDIT-001" }, symptom = "",
-    patch = function(p)
-      p.wrap(p.context, "opened", function(real, link, id)
-        local ctx = real(link, id)
-        ctx.granted = { items = 16, bytes = 65536 }
-        return ctx
-      end)
-    end,
-  },
-  {
     name = "credit-is-added", title = "adds CREDIT to what was granted before",
-    breaks = { "CREDIT-002" }, symptom = "",
+    breaks = { "CREDIT-002", "CREDIT-003" }, symptom = "nothing on context 6 / ITEM 6 2",
     patch = function(p)
       function p.hooks.credit(old, new)
         return { items = old.items + new.items, bytes = old.bytes + new.bytes }
@@ -209,24 +190,16 @@ return {
     end,
   },
   {
-    name = "one-item-too-many", title = "sends one item more than was granted",
-    breaks = { "CREDIT-003" }, symptom = "",
-    patch = function(p)
-      function p.hooks.may_send(sent, allowed)
-        return sent.items <= allowed.items and sent.bytes < allowed.bytes
-      end
-    end,
-  },
-  {
     name = "knows-no-bytes", title = "counts items against credit, and no bytes",
-    breaks = { "CREDIT-003" }, symptom = "",
+    breaks = { "CREDIT-003", "CREDIT-006" },
+    symptom = "a frame that is legal here (link dialled1) / ITEM 3 h",
     patch = function(p)
       function p.hooks.may_send(sent, allowed) return sent.items < allowed.items end
     end,
   },
   {
     name = "counts-headers", title = "counts the headers of items against the bytes it granted",
-    breaks = { "CREDIT-004" }, symptom = "",
+    breaks = { "CREDIT-007" }, symptom = "a link that goes on / BYE",
     patch = function(p)
       p.wrap(p.link.Link, "assemble", function(real, self, ctx, name, h, payload)
         if name == "ITEM" then ctx.got.bytes = ctx.got.bytes + 12 end
@@ -235,23 +208,8 @@ return {
     end,
   },
   {
-    name = "counts-at-the-last-fragment", title = "counts an item when it is complete",
-    breaks = { "CREDIT-004" }, symptom = "",
-    patch = function(p)
-      p.wrap(p.link.Link, "assemble", function(real, self, ctx, name, h, payload)
-        if name ~= "ITEM" then return real(self, ctx, name, h, payload) end
-        local before = { items = ctx.got.items, bytes = ctx.got.bytes }
-        local size = ctx.part and ctx.part.size or 0
-        local whole, discarded = real(self, ctx, name, h, payload)
-        if not whole then ctx.got = before
-        else ctx.got = { items = before.items + 1, bytes = before.bytes + size + #payload } end
-        return whole, discarded
-      end)
-    end,
-  },
-  {
     name = "refunds-what-it-discards", title = "does not count the items that it discards",
-    breaks = { "CREDIT-005" }, symptom = "",
+    breaks = { "CREDIT-007" }, symptom = "BYE credit / nothing within",
     patch = function(p)
       p.wrap(p.link.Link, "assemble", function(real, self, ctx, name, h, payload)
         local before = { items = ctx.got.items, bytes = ctx.got.bytes }
@@ -263,7 +221,7 @@ return {
   },
   {
     name = "no-overdraft", title = "takes an item that exceeds the bytes granted for a violation",
-    breaks = { "CREDIT-006" }, symptom = "",
+    breaks = { "CREDIT-004", "CREDIT-007" }, symptom = "a link that goes on / BYE",
     patch = function(p)
       p.wrap(p.link.Link, "admit_to_context", function(real, self, h, name)
         local ctx = self.contexts[h.context]
@@ -277,7 +235,7 @@ return {
   },
   {
     name = "never-overdraws", title = "waits with an item until all its bytes are granted",
-    breaks = { "CREDIT-006" }, symptom = "",
+    breaks = { "CREDIT-006", "CREDIT-003" }, symptom = "ITEM on context 6 / nothing within",
     patch = function(p)
       p.wrap(p.context.Context, "send", function(real, self, value)
         local mine = #p.codec.encode(value)
@@ -293,22 +251,23 @@ return {
   },
   {
     name = "takes-any-item", title = "takes items beyond what it granted",
-    breaks = { "CREDIT-007" }, symptom = "",
+    breaks = { "CREDIT-007", "CREDIT-001", "CREDIT-004" },
+    symptom = "BYE credit / nothing within",
     patch = function(p) function p.hooks.within_grant() return true end end,
   },
   {
     name = "smaller-totals", title = "ignores a CREDIT with a smaller total",
-    breaks = { "CREDIT-008" }, symptom = "",
+    breaks = { "CREDIT-008" }, symptom = "BYE credit / nothing within",
     patch = function(p) function p.hooks.checks_totals() return false end end,
   },
   {
     name = "no-credit-before-started", title = "takes CREDIT before its STARTED for a violation",
-    breaks = { "CREDIT-009" }, symptom = "",
+    breaks = { "CREDIT-009" }, symptom = "STARTED on context 6 / BYE",
     patch = function(p) p.tables.callee.running.CREDIT = "!state" end,
   },
   {
     name = "open-overrules-credit", title = "forgets the CREDIT that came before the end of OPEN",
-    breaks = { "CREDIT-009" }, symptom = "",
+    breaks = { "CREDIT-009" }, symptom = "ITEM on context 6 / nothing within",
     patch = function(p)
       p.wrap(p.context.Context, "complete", function(real, self, open)
         self.allowed = { items = 0, bytes = 0 }
@@ -317,18 +276,9 @@ return {
     end,
   },
   {
-    name = "never-grants-again", title = "grants its window once and never more",
-    breaks = { "CREDIT-010" }, symptom = "",
-    patch = function(p)
-      p.wrap(p.context.Context, "grant", function(real, self)
-        if self.consumed.items == 0 then return real(self) end
-      end)
-    end,
-  },
-  {
     name = "grants-for-what-it-discards",
     title = "raises the grant for items that it discards",
-    breaks = { "CREDIT-005" }, symptom = "",
+    breaks = { "CREDIT-007" }, symptom = "BYE credit / nothing within",
     patch = function(p)
       p.wrap(p.link.Link, "assemble", function(real, self, ctx, name, h, payload)
         local whole, discarded = real(self, ctx, name, h, payload)

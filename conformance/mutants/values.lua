@@ -11,7 +11,7 @@ end
 return {
   {
     name = "bytes-after-the-value", title = "takes a payload with bytes after the value",
-    breaks = { "VALUE-001" }, symptom = "",
+    breaks = { "VALUE-001", "VALUE-015" }, symptom = "BYE value / nothing within",
     patch = function(p)
       p.wrap(p.codec, "decode", function(real, bytes, shape)
         local ok, v = pcall(real, bytes, shape)
@@ -24,42 +24,42 @@ return {
   },
   {
     name = "ping-of-nothing", title = "takes a PING whose payload is no value",
-    breaks = { "VALUE-001" }, symptom = "",
+    breaks = { "VALUE-001" }, symptom = "BYE value / nothing within",
     patch = function(p) function p.hooks.checks_values() return false end end,
   },
   {
     name = "takes-c1", title = "reads the byte c1 as nil",
-    breaks = { "VALUE-001" }, symptom = "",
+    breaks = { "VALUE-001" }, symptom = "BYE value / BYE",
     patch = function(p) p.codec.readers[0xc1] = p.codec.readers[0xc0] end,
   },
   {
     name = "str-of-any-bytes", title = "takes a str that is not UTF-8",
-    breaks = { "VALUE-002" }, symptom = "",
+    breaks = { "VALUE-002", "VALUE-001" }, symptom = "BYE value / nothing within",
     patch = function(p) function p.codec.is_utf8() return true end end,
   },
   {
     name = "lax-utf8", title = "takes surrogates in a str",
-    breaks = { "VALUE-002" }, symptom = "",
+    breaks = { "VALUE-002", "VALUE-001" }, symptom = "BYE value / nothing within",
     patch = function(p) function p.codec.is_utf8(s) return utf8.len(s, 1, -1, true) ~= nil end end,
   },
   {
     name = "wraps-large-integers", title = "takes integers above 2^63-1 and makes them negative",
-    breaks = { "VALUE-003" }, symptom = "",
+    breaks = { "VALUE-003", "VALUE-001" }, symptom = "BYE value / nothing within",
     patch = function(p) p.codec.readers[0xcf] = p.codec.readers[0xd3] end,
   },
   {
     name = "any-map-key", title = "takes a map key of any type",
-    breaks = { "VALUE-004" }, symptom = "",
+    breaks = { "VALUE-004", "VALUE-001" }, symptom = "BYE value / nothing within",
     patch = function(p) function p.codec.is_key() return true end end,
   },
   {
     name = "no-integer-keys", title = "refuses integers as the keys of a map",
-    breaks = { "VALUE-001" }, symptom = "",
+    breaks = { "VALUE-004" }, symptom = "RETURN on context 6 / BYE",
     patch = function(p) function p.codec.is_key(v) return type(v) == "string" end end,
   },
   {
     name = "sends-equal-keys", title = "sends a map with a key twice",
-    breaks = { "VALUE-005" }, symptom = "",
+    breaks = { "EXT-001" }, symptom = "tck.stat with an integer",
     patch = function(p)
       p.wrap(p.context.Context, "conclude", function(real, self, kind, payload, reply)
         if kind == "RETURN" and self.target == "tck.stat" then
@@ -71,7 +71,7 @@ return {
   },
   {
     name = "shortest-forms-only", title = "refuses an integer that has a shorter form",
-    breaks = { "VALUE-006" }, symptom = "",
+    breaks = { "VALUE-006", "VALUE-004" }, symptom = "RETURN on context 1 / BYE",
     patch = function(p)
       for byte, least in pairs { [0xcc] = 0x80, [0xcd] = 0x100, [0xce] = 0x10000 } do
         p.wrap(p.codec.readers, byte, function(real, d)
@@ -84,13 +84,13 @@ return {
   },
   {
     name = "no-binary32", title = "refuses floats of four bytes",
-    breaks = { "VALUE-006" }, symptom = "",
+    breaks = { "VALUE-006" }, symptom = "RETURN on context 6 / BYE",
     patch = function(p) p.codec.readers[0xca] = nil end,
   },
   {
     name = "no-long-strings",
     title = "refuses a str of the long formats that would fit a short one",
-    breaks = { "VALUE-006" }, symptom = "",
+    breaks = { "VALUE-006", "VALUE-008", "VALUE-011" }, symptom = "RETURN on context",
     patch = function(p)
       for byte, least in pairs { [0xd9] = 32, [0xda] = 0x100, [0xdb] = 0x10000 } do
         p.wrap(p.codec.readers, byte, function(real, d)
@@ -103,30 +103,25 @@ return {
   },
   {
     name = "nests-too-deep", title = "takes a value of one level more than is allowed",
-    breaks = { "VALUE-008" }, symptom = "",
+    breaks = { "VALUE-008" }, symptom = "BYE value / nothing within",
     patch = function(p) p.codec.DEPTH = 33 end,
   },
   {
     name = "nests-too-little", title = "refuses a value of the deepest level that is allowed",
-    breaks = { "VALUE-008" }, symptom = "",
+    breaks = { "VALUE-008", "VALUE-011" }, symptom = "a link that goes on / BYE",
     patch = function(p) p.codec.DEPTH = 31 end,
   },
   {
     name = "counts-the-control-map",
     title = "counts depth from the control map, not from its values",
-    breaks = { "VALUE-008" }, symptom = "",
+    breaks = { "VALUE-008", "VALUE-011" }, symptom = "a link that goes on / BYE",
     patch = function(p)
       p.wrap(p.codec, "try_decode", function(real, bytes) return real(bytes) end)
     end,
   },
   {
-    name = "equal-keys", title = "takes a key that occurs twice in a control map",
-    breaks = { "VALUE-010" }, symptom = "",
-    patch = function(p) function p.hooks.refuses_equal_keys() return false end end,
-  },
-  {
     name = "equal-keys-in-limits", title = "takes a limit that occurs twice",
-    breaks = { "VALUE-010" }, symptom = "",
+    breaks = { "VALUE-010" }, symptom = "BYE schema / nothing within",
     patch = function(p)
       function p.hooks.refuses_equal_keys(what) return what ~= "limits of HELLO" end
     end,
@@ -134,7 +129,7 @@ return {
   {
     name = "unknown-keys-are-faults",
     title = "takes a key of OPEN that it does not know for a fault",
-    breaks = { "VALUE-011" }, symptom = "",
+    breaks = { "VALUE-011", "EXT-004", "KIND-018" }, symptom = "RETURN on context 6 / BYE",
     patch = function(p)
       local known = {
         target = true, args = true, send = true, credit = true, deadline = true,
@@ -152,7 +147,7 @@ return {
   },
   {
     name = "cancel-without-origin", title = "takes a CANCEL without origin",
-    breaks = { "VALUE-012" }, symptom = "",
+    breaks = { "VALUE-012", "LINK-013" }, symptom = "BYE schema / nothing within",
     patch = function(p)
       function p.hooks.requires() return false end
       p.wrap(p.schema, "read", function(real, kind, payload)
@@ -169,7 +164,7 @@ return {
   },
   {
     name = "any-origin", title = "takes any str for an origin",
-    breaks = { "VALUE-012" }, symptom = "",
+    breaks = { "VALUE-012" }, symptom = "BYE schema / nothing within",
     patch = function(p)
       p.wrap(p.hooks, "accepts_field", function(_, _, key, v, fits)
         return key == "origin" and type(v) == "string" or fits
@@ -178,7 +173,7 @@ return {
   },
   {
     name = "any-deadline", title = "takes a deadline that is no uint for none",
-    breaks = { "VALUE-012" }, symptom = "",
+    breaks = { "VALUE-012" }, symptom = "BYE schema / nothing within",
     patch = function(p)
       no_field_is_wrong(p, "deadline")
       p.wrap(p.schema, "read", function(real, kind, payload)
@@ -190,7 +185,7 @@ return {
   },
   {
     name = "any-key-type", title = "takes keys that are no str in a control map",
-    breaks = { "VALUE-012" }, symptom = "",
+    breaks = { "VALUE-012", "LINK-013" }, symptom = "BYE schema / nothing within",
     patch = function(p)
       p.wrap(p.codec, "decode", function(real, bytes, shape)
         local v = real(bytes, shape)
@@ -205,7 +200,8 @@ return {
   },
   {
     name = "sends-nil-for-nothing", title = "writes keys without a value as nil",
-    breaks = { "VALUE-013" }, symptom = "",
+    breaks = { "VALUE-013", "ACTOR-016" },
+    symptom = "a frame that is legal here (link testee) / CANCELLED 12",
     patch = function(p)
       function p.hooks.cancelled(map)
         map.message = map.message or p.codec.null
@@ -215,7 +211,8 @@ return {
   },
   {
     name = "cuts-inside-a-character", title = "cuts a text wherever the limit happens to be",
-    breaks = { "VALUE-014" }, symptom = "",
+    breaks = { "VALUE-001" },
+    symptom = "a frame that is legal here (link testee) / ERROR 8 h",
     patch = function(p)
       function p.codec.is_utf8() return true end
       p.wrap(p.schema, "read", function(real, kind, payload)
@@ -230,7 +227,7 @@ return {
   },
   {
     name = "ref-of-any-shape", title = "takes an ext 1 that is no actor reference",
-    breaks = { "VALUE-015" }, symptom = "",
+    breaks = { "VALUE-015", "VALUE-001" }, symptom = "BYE value / nothing within",
     patch = function(p)
       p.wrap(p.codec, "read_ref", function(real, bytes)
         local ok, ref = pcall(real, bytes)
@@ -240,7 +237,7 @@ return {
   },
   {
     name = "known-addresses-only", title = "refuses a reference with an unknown form of address",
-    breaks = { "VALUE-016" }, symptom = "",
+    breaks = { "VALUE-016" }, symptom = "RETURN on context 6 / BYE",
     patch = function(p)
       p.wrap(p.codec, "read_ref", function(real, bytes)
         local ref = real(bytes)
@@ -254,36 +251,9 @@ return {
     end,
   },
   {
-    name = "stops-at-an-unknown-address",
-    title = "dials nothing after an address of an unknown form",
-    breaks = { "VALUE-016" }, symptom = "",
-    patch = function(p)
-      p.wrap(p.actor.Actor, "dial", function(real, self, ref, token)
-        if not p.transport.parse(ref.addresses[1] or "") then
-          p.failure.raise("unreachable", "%s: the address is unknown", ref.name)
-        end
-        return real(self, ref, token)
-      end)
-    end,
-  },
-  {
-    name = "one-id-for-all", title = "gives the same id to every child",
-    breaks = { "VALUE-017" }, symptom = "",
-    patch = function(p)
-      p.wrap(p.spawn, "spawn", function(real, s, options)
-        local uv = require "luv"
-        local random = uv.random
-        uv.random = function(n) return ("\7"):rep(n) end
-        local ok, child = pcall(real, s, options)
-        uv.random = random
-        if not ok then error(child, 0) end
-        return child
-      end)
-    end,
-  },
-  {
     name = "addresses-in-by", title = "leaves its addresses in the references of `by` and `via`",
-    breaks = { "VALUE-018" }, symptom = "",
+    breaks = { "VALUE-018", "ACTOR-016" },
+    symptom = "a frame that is legal here (link testee) / ERROR 6",
     patch = function(p) function p.codec.bare(ref) return ref end end,
   },
 }

@@ -452,10 +452,9 @@ static void cancel(copse_child *child, const copse_cause *cause, int64_t grace_m
 
 void copse_child_cancel(copse_child *child, copse_origin origin, const char *message,
                         int64_t grace_ms) {
-  copse_cause cause = {.origin = origin, .by = child->rt->self};
-  cause.by.address_count = 0;
-  snprintf(cause.message, sizeof cause.message, "%s", message ? message : "");
-  cancel(child, &cause, grace_ms);
+  copse__cause *cause = copse__cause_new(origin, &child->rt->self, message);
+  cancel(child, &cause->cause, grace_ms);
+  copse__cause_unref(cause);
 }
 
 static void on_scope_cancelled(copse_member *member) {

@@ -169,9 +169,12 @@ __attribute__((format(printf, 4, 0))) static copse_error *make_v(copse_code code
                                                                  const copse_ref *actor,
                                                                  copse_bytes data,
                                                                  const char *format, va_list args) {
-  char message[1024];
+  enum { TEXT_MAX = 1500 }; /* more than the message of a CANCEL, and who sent it */
+  char message[TEXT_MAX + 2];
   int n = vsnprintf(message, sizeof message, format, args);
   if (n < 0) message[0] = 0;
+  else if (n > TEXT_MAX) /* not in the middle of a character */
+    message[copse__utf8_fit((uint8_t *)message, (size_t)n, TEXT_MAX)] = 0;
   parts p = {.known = code,
              .code = text(copse_code_text(code)),
              .message = text(message),

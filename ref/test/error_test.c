@@ -302,6 +302,23 @@ static void every_status_stands_for_an_error(void **state) {
 #undef X
 }
 
+static void a_message_that_is_too_long_is_cut_between_characters(void **state) {
+  enum { CHARACTERS = 1200 };
+  char text[3 * CHARACTERS + 1];
+  (void)state;
+  for (int i = 0; i < CHARACTERS; i++) memcpy(text + 3 * i, "\xe2\x82\xac", 3);
+  text[3 * CHARACTERS] = 0;
+  for (int pad = 0; pad < 3; pad++) {
+    copse_error *error = copse_error_new(COPSE_CODE_FAILED, "%.*s%s", pad, "xx", text);
+    const char *message = copse_error_get(error)->message;
+    size_t size = strlen(message);
+    assert_true(size > 1400 && size < 3 * CHARACTERS);
+    assert_int_equal((size - (size_t)pad) % 3, 0);
+    assert_memory_equal(message + pad, text, size - (size_t)pad);
+    copse_error_unref(error);
+  }
+}
+
 static void the_constant_error_needs_no_counting(void **state) {
   copse_error *error = copse__error_no_memory();
   (void)state;
@@ -324,6 +341,7 @@ int main(void) {
       cmocka_unit_test(causes_of_causes_are_written_and_read_to_a_bounded_depth),
       cmocka_unit_test(no_control_character_gets_into_a_report),
       cmocka_unit_test(every_status_stands_for_an_error),
+      cmocka_unit_test(a_message_that_is_too_long_is_cut_between_characters),
       cmocka_unit_test(the_constant_error_needs_no_counting),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -440,7 +440,7 @@ static void an_answered_bye_leaves_what_is_open_all_its_time(void **state) {
   bare_begin(&b, false, -1, 0);
   greet(&b, &t);
   copse_export(b.rt, "counted", serve_counted, &far, COPSE_FROM_ANYONE, false);
-  copse_wire_open_args args = {.target = "counted", .send = true};
+  copse_wire_open_args args = {.target = "counted", .send = true, .deadline_ms = -1};
   uint64_t id;
   assert_int_equal(copse_wire_open(t.wire, &args, &id), COPSE_OK);
   say(&t, b.fd, SIZE_MAX);

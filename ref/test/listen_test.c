@@ -232,6 +232,31 @@ static void a_connection_that_is_cancelled_while_it_greets_says_cancelled(void *
   finish(&n);
 }
 
+static void a_cancelled_scope_waits_for_the_answer_to_bye_no_longer_than_its_grace(void **state) {
+  net n;
+  ending e;
+  result r;
+  (void)state;
+  begin(&n, NULL, NULL);
+  copse_scope *scope = pair_scope(n.client, &e, -1);
+  connect_to(&n, scope, n.address, NULL, NULL, &r);
+  until(&n, &r.done);
+  copse__link *link = r.peer->link;
+  while (copse__list_empty(&n.server->links)) pair_turn(&n.loop);
+  copse__link *far = copse__of(n.server->links.next, copse__link, all);
+  while (far->state != COPSE__LINK_OPEN) pair_turn(&n.loop);
+  copse__poll_events(&far->rpoll, 0); /* it reads no more, and so has no answer */
+  copse_scope_seal(scope, NULL);
+  until(&n, &link->bye_said);
+  assert_true(link->timer.due - copse_now(n.client) > n.client->rungs.grace_ms);
+  copse_scope_cancel(scope, COPSE_ORIGIN_REQUESTED, NULL, -1);
+  while (link->timer.due - copse_now(n.client) > n.client->rungs.grace_ms) pair_turn(&n.loop);
+  copse__timer_start(n.client, &link->timer, copse_now(n.client), link->timer.cb);
+  until(&n, &e.ended);
+  copse__poll_events(&far->rpoll, UV_READABLE);
+  finish(&n);
+}
+
 static void an_address_where_nobody_listens_is_unreachable(void **state) {
   net n;
   ending e;
@@ -487,6 +512,7 @@ int main(void) {
       cmocka_unit_test(a_connection_is_a_service_of_its_scope_and_goes_with_it),
       cmocka_unit_test(two_scopes_share_one_link_and_the_last_one_ends_it),
       cmocka_unit_test(a_connection_that_is_cancelled_while_it_greets_says_cancelled),
+      cmocka_unit_test(a_cancelled_scope_waits_for_the_answer_to_bye_no_longer_than_its_grace),
       cmocka_unit_test(an_address_where_nobody_listens_is_unreachable),
       cmocka_unit_test(another_actor_at_the_address_is_wrong_actor),
       cmocka_unit_test(the_addresses_of_a_reference_are_tried_in_their_order),

@@ -20,6 +20,12 @@ M.waits = copse.context(function(ctx)
   copse.sleep(1000)
 end)
 
+M.streams = copse.context(function(ctx, count)
+  ctx:started()
+  for i = 1, count do ctx:send(i) end
+  return "done"
+end)
+
 function M.main(command)
   local function map(target, args) return { "tck." .. target, args = copse.map(args) } end
   local function with(fn) copse.nursery(function(n) fn(n:spawn("testee", { argv = { command } })) end) end
@@ -174,6 +180,12 @@ function M.main(command)
     while short:send(0) do copse.yield() end
     a:call("tck.open_gate", "l")
     is(short:result(), { count = 2, sum = 3, bytes = 0, ended = false })
+  end)
+
+  case("drain takes all that comes before the result", function(a)
+    is(a:call(map("drain", { target = "streams", args = { 500 }, window = { 3, 100 } })),
+      { count = 500, sum = 125250, value = "done" })
+    is(raises("no", a.call, a, "tck.drain", "fails", { "no" }).code, "acme.quota")
   end)
 
   case("duplex sends everything back in order", function(a)

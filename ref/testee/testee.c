@@ -64,7 +64,35 @@ static bool on_done(copse_context *ctx, const copse_outcome *outcome, void *arg)
 
 /* --- echo, gate, open_gate, stubborn ---------------------------------------------------------- */
 
-static void echo(call *c) { copse_return(c->ctx, c->arg[0]); }
+static void pack(copse_buf *buf, const copse_token *token) {
+  const char *text = (const char *)token->bytes.data;
+  const size_t size = token->bytes.size;
+  switch (token->type) {
+  case COPSE_NIL: copse_pack_nil(buf); break;
+  case COPSE_BOOL: copse_pack_bool(buf, token->boolean); break;
+  case COPSE_INT: copse_pack_int(buf, token->integer); break;
+  case COPSE_FLOAT: copse_pack_float(buf, token->number); break;
+  case COPSE_STR: copse_pack_str(buf, text, size); break;
+  case COPSE_BIN: copse_pack_bin(buf, text, size); break;
+  case COPSE_EXT: copse_pack_ext(buf, token->ext, text, size); break;
+  case COPSE_ARRAY: copse_pack_array(buf, token->count); break;
+  case COPSE_MAP: copse_pack_map(buf, token->count); break;
+  }
+}
+
+/* Read and written anew: what is passed on as it came would show how the suite writes, and not how
+ * we do. */
+static void echo(call *c) {
+  copse_reader reader;
+  copse_token token;
+  copse_buf value;
+  copse_buf_init(&value, SIZE_MAX, NULL);
+  copse_reader_init(&reader, c->arg[0]);
+  while (reader.at < reader.end && copse_read(&reader, &token) == COPSE_OK) pack(&value, &token);
+  if (copse_buf_status(&value) == COPSE_OK) copse_return(c->ctx, copse_buf_bytes(&value));
+  else fail_memory(c);
+  copse_buf_deinit(&value);
+}
 
 static void gate_opened(call *c) { copse_return(c->ctx, c->arg[1]); }
 
@@ -237,6 +265,8 @@ static const struct handler handlers[] = {
      {.item = stream_item, .end = stream_end}},
     {"tck.duplex", duplex, {{"window", WINDOW, false}},
      {.item = stream_item, .end = stream_end, .writable = stream_on, .stopped = stream_on}},
+    {"tck.drain", drain,
+     {{"target", STR, true}, {"args", ARGS, false}, {"window", WINDOW, false}}, {0}},
     {"tck.spawn", spawn,
      {{"argv", ARGV, false}, {"name", STR, false}, {"grace", INT, false}, {"config", MAP, false},
       {"call", CALL, false}, {"boot", INT, false}},

@@ -79,7 +79,7 @@ void stream_end(copse_context *ctx, void *arg), stream_on(copse_context *ctx, vo
 
 /* tree.c */
 void cleanup(call *c), relay(call *c), nursery(call *c), spawn(call *c), enter(call *c);
-void dial(call *c);
+void dial(call *c), drain(call *c);
 void cleanup_cancelled(copse_context *ctx, void *arg);
 void spawn_end(copse_context *ctx, void *arg), enter_end(copse_context *ctx, void *arg);
 void log_pack(copse_buf *out), children_pack(copse_buf *out), log_free(void);

@@ -146,6 +146,45 @@ void dial(call *c) {
   if (status != COPSE_OK) copse_fail(c->ctx, copse_status_error(status, ref.name));
 }
 
+/* --- drain ------------------------------------------------------------------------------------ */
+
+static bool drain_item(copse_context *ctx, copse_bytes value, void *arg) {
+  call *c = arg;
+  int64_t number;
+  (void)ctx;
+  c->count++;
+  if (copse_value_int(value, &number) == COPSE_OK) c->sum += (uint64_t)number;
+  return true;
+}
+
+static bool drain_done(copse_context *ctx, const copse_outcome *outcome, void *arg) {
+  call *c = arg;
+  copse_buf map;
+  (void)ctx;
+  if (outcome->kind != COPSE_RETURNED) return false;
+  copse_buf_init(&map, SIZE_MAX, NULL);
+  copse_pack_map(&map, 3);
+  copse_pack_cstr(&map, "count");
+  copse_pack_int(&map, c->count);
+  copse_pack_cstr(&map, "sum");
+  copse_pack_int(&map, (int64_t)c->sum);
+  copse_pack_cstr(&map, "value");
+  copse_pack_value(&map, outcome->value);
+  if (copse_buf_status(&map) == COPSE_OK) copse_return(c->ctx, copse_buf_bytes(&map));
+  else fail_memory(c);
+  copse_buf_deinit(&map);
+  return true;
+}
+
+void drain(call *c) {
+  copse_open_options options = COPSE_OPEN_OPTIONS;
+  options.args = c->arg[1];
+  options.window = arg_window(c, 2);
+  options.cbs = (copse_context_cbs){.item = drain_item, .done = drain_done};
+  options.data = c;
+  open_on(c->peer, c->scope, c->arg[0], options);
+}
+
 /* --- register --------------------------------------------------------------------------------- */
 
 static void let_go(call *c) {
