@@ -198,11 +198,12 @@ local callee_effect = {
   started = {
     ITEM = { own = true, run = function(_, p) callee_twin(nil, p, "ITEM") end },
     END = { own = true, run = function(_, p)
-      local c = p:open("tck.duplex", map {}, both_halves)
+      local c = p:open("tck.gate", map { key = "ended" }, { send = true })
       c:expect("STARTED")
       c:finish()
-      c:expect("END")
-      c:returns(0)
+      p:barrier()
+      p:call("tck.open_gate", map { key = "ended" })
+      c:returns(value.null)
     end },
     STOP = { own = true, run = function(_, p)
       local c = p:open("tck.duplex", map {}, both_halves)
@@ -510,6 +511,7 @@ local function opening_opener(t, p)
 end
 
 local function hold_at_open(p)
+  p.fragments = true
   local on_frame = p.on_frame
   p.on_frame = function(l, f)
     on_frame(l, f)

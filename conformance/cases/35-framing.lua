@@ -142,6 +142,7 @@ pattern.both(case, {
   run = function(_, d)
     local n = most(d)
     for _, extra in ipairs { 0, -1, 1, 12, n } do
+      if n + extra > d.monitor.limits.peer.message then break end
       local bytes, v = long_open(n + extra)
       local id = d:new_id()
       d:send_split({ "OPEN", id, payload = bytes }, n)

@@ -29,6 +29,7 @@ local size = 60000
 local function prepare(t, limits)
   local parent = t:boot { listen = true }
   local d = t:dial(parent, { hello = { limits = limits } })
+  d.fragments = true
   d.marker = d:open("tck.cleanup", map { name = "marker" })
   d.marker:expect("STARTED")
   return parent, d

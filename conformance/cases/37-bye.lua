@@ -462,6 +462,7 @@ case {
   run = function(t)
     local parent = t:boot { listen = true }
     local d = t:dial(parent, { hello = { limits = map { frame = 16384, message = 1 << 22 } } })
+    d.fragments = true
     local upper = d:open("tck.relay", map { target = "x.long",
       args = value.array { value.bin(("l"):rep(900000)) } }, { split = 60000 })
     local first = d:await_frame(function(f) return f.name == "OPEN" end, "OPEN", "LINK-017")

@@ -257,7 +257,7 @@ pattern.reject(case, {
     local last = d:open("tck.sink", map {}, { send = true })
     last:expect("STARTED")
     last:await_credit(1, "CREDIT-001")
-    put(d, "OPEN", d:new_id(), echo:sub(1, 3), { more = true })
+    if n > 1 then put(d, "OPEN", d:new_id(), echo:sub(1, 3), { more = true }) end
     d:barrier()
     return last
   end,

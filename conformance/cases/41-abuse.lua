@@ -113,7 +113,7 @@ abuse {
   why = "What is skipped is not kept.",
   run = function(t, d, parent)
     within(t, parent, 16, function()
-      local payload = ("\xc1"):rep(60000)
+      local payload = ("\xc1"):rep(math.min(60000, limit(d, "frame")))
       repeatedly(d, frame.pack { kind = 0x55, ctx = 3, payload = payload, more = true },
         24 << 20)
       repeatedly(d, frame.pack { kind = 0x40, payload = "", more = true }, 1 << 20)
@@ -242,12 +242,12 @@ abuse {
 }
 abuse {
   id = "fragments.one-byte", req = { "FRAME-014", "SEC-009" },
-  title = "A message of 200 KB in fragments of one byte takes no more memory than one of 200 KB",
+  title = "A message of 200 KB in fragments of one byte takes no more memory than in one piece",
   why = "A chunk per fragment is memory that nobody granted.",
   run = function(t, d, parent)
     within(t, parent, 24, function()
       local below = value.encode(map { target = "tck.echo",
-        args = map { v = value.bin(("x"):rep(200000)) } })
+        args = map { v = value.bin(("x"):rep(math.min(200000, limit(d, "message") - 1000))) } })
       local id, pieces = d:new_id(), {}
       for at = 1, #below - 1 do
         pieces[at] = frame.pack { kind = "OPEN", ctx = id, payload = below:sub(at, at),
@@ -271,7 +271,7 @@ abuse {
   run = function(t, d, parent)
     within(t, parent, 96, function()
       d:hold()
-      local v = value.bin(("f"):rep(60000))
+      local v = value.bin(("f"):rep(math.min(60000, limit(d, "frame") - 1000)))
       for _ = 1, limit(d, "contexts") do d:open("tck.echo", map { v = v }) end
       for i = 1, 20 do
         t:alive(parent)
@@ -323,8 +323,9 @@ abuse {
   run = function(t, d, parent)
     d:open("tck.echo", map { v = 1 }):returns(1)
     within(t, parent, 16, function()
-      repeatedly(d, frame.pack { kind = "ITEM", ctx = 1, payload = ("\xc1"):rep(60000),
-        more = true }, 32 << 20)
+      local payload = ("\xc1"):rep(math.min(60000, limit(d, "frame")))
+      repeatedly(d, frame.pack { kind = "ITEM", ctx = 1, payload = payload, more = true },
+        32 << 20)
       d:barrier()
     end)
   end,
@@ -342,7 +343,7 @@ abuse {
     c:item(1)
     c:expect("STOP", "STREAM-002")
     within(t, parent, 16, function()
-      local item = value.encode(value.bin(("i"):rep(60000)))
+      local item = value.encode(value.bin(("i"):rep(math.min(60000, limit(d, "frame") - 5))))
       for i = 1, 500 do
         c:send("ITEM", nil, { payload = item })
         if i % 20 == 0 then d:barrier() end
@@ -368,7 +369,8 @@ for _, b in ipairs {
     why = "A decoder that calls itself runs out of stack.",
     run = function(t, d, parent)
       within(t, parent, 64, function()
-        local payload = "\x82\xa6target\xa8tck.echo\xa4args\x91" .. b[2]:rep(1000000 // #b[2])
+        local size = math.min(1000000, limit(d, "message") - 100)
+        local payload = "\x82\xa6target\xa8tck.echo\xa4args\x91" .. b[2]:rep(size // #b[2])
         local id, step = d:new_id(), limit(d, "frame")
         for at = 1, #payload, step do
           put(d, "OPEN", id, payload:sub(at, at + step - 1), { more = at + step <= #payload })

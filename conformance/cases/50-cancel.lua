@@ -651,3 +651,127 @@ for _, how in ipairs { "end", "cut", "violation", "bye-code" } do
     end,
   }
 end
+
+-- Recorded when it arrives ------------------------------------------------------------------------
+
+pattern.both(case, {
+  id = "cancel.recorded.defied", req = { "CANCEL-004", "CANCEL-012" },
+  title = "A CANCEL that arrives while user code heeds none is kept until it does",
+  why = "What user code is doing says nothing about what its opener has asked for.",
+  run = function(t, p)
+    local c = p:open("tck.stubborn", map { key = "k", value = 5, ["then"] = "cancel" })
+    c:expect("STARTED")
+    c:cancel { origin = "parent", by = someone, message = "enough", grace = 600000 }
+    p:nothing(c.id, "CANCEL-004")
+    t:open_gate(p, "k")
+    local f = terminal(c, "CANCEL-004")
+    t:check("CANCEL-004", f.name == "CANCELLED", "CANCELLED", frame.show(f))
+    t:is("CANCEL-012", f.value.origin, "parent", "origin")
+    t:is("CANCEL-012", f.value.by, someone, "by")
+    t:is("CANCEL-012", f.value.message, "enough", "message")
+  end,
+})
+
+pattern.both(case, {
+  id = "cancel.recorded.unbegun", req = { "CANCEL-004", "CANCEL-006" },
+  title = "A CANCEL behind its OPEN, both among many others in one write, is not lost, and what it "
+    .. "found not begun does not begin",
+  why = "A handler that has its place in a queue is out of it when its CANCEL has arrived.",
+  run = function(t, p)
+    local waiting, opening = {}, {}
+    p:cork(function()
+      for i = 1, 8 do
+        waiting[i] = p:open("tck.gate", map { key = "w" .. i })
+        opening[i] = p:open("tck.open_gate", map { key = "o" .. i })
+      end
+      for i = 8, 1, -1 do
+        opening[i]:cancel()
+        waiting[i]:cancel()
+      end
+    end)
+    for i = 1, 8 do
+      local f = terminal(waiting[i], "CANCEL-004")
+      t:check("CANCEL-004", f.name == "CANCELLED", "CANCELLED of a handler that waits for ever",
+        frame.show(f))
+      f = terminal(opening[i], "CANCEL-004")
+      if f.name == "CANCELLED" and not f.value.ran then
+        t:is("CANCEL-004", p:call("tck.open_gate", map { key = "o" .. i }), true,
+          "the gate of a handler that did not begin is closed:")
+      end
+    end
+  end,
+})
+
+-- The suite gives the OPEN of one handler in two parts, and its CANCEL between them.
+pattern.both(case, {
+  id = "cancel.recorded.busy", req = { "CANCEL-004", "CANCEL-006" },
+  title = "An OPEN that is cancelled before its last fragment does not begin, while other handlers "
+    .. "begin, wait and defy",
+  why = "Nothing that user code does keeps the protocol layer from writing down a CANCEL.",
+  run = function(t, p)
+    local c = p:open("tck.stubborn", map { key = "k", value = 5 })
+    c:expect("STARTED")
+    c:cancel { grace = 0 }
+    local late, busy
+    p:cork(function()
+      late = begin_open(p, "tck.open_gate", map { key = "late" })
+      busy = p:open("tck.open_gate", map { key = "other" })
+      late:cancel()
+    end)
+    local f = terminal(late, "CANCEL-004")
+    t:check("CANCEL-004", f.name == "CANCELLED" and f.value.ran == false,
+      "CANCELLED with ran false", frame.show(f))
+    busy:returns(true)
+    t:is("CANCEL-004", p:call("tck.open_gate", map { key = "late" }), true,
+      "the gate of a handler that did not begin is closed:")
+    t:open_gate(p, "k")
+    c:returns(5, "CANCEL-005")
+  end,
+})
+
+-- The ladders of children -------------------------------------------------------------------------
+-- The testee has a child that heeds nothing, and was told to be patient with it: ten minutes. Its
+-- own grace is a second or two. What is looked for is not how punctual the ladder is, but whose
+-- time it goes by.
+
+local function ladder(o)
+  case {
+    id = "cancel.ladder." .. o.id, req = { "CANCEL-017", "LADDER-001" }, profile = "spawn",
+    processes = true, title = o.title,
+    why = "A patient middle is killed by the layer above before it has killed the layer below.",
+    run = function(t)
+      local p = t:boot { args = o.args }
+      local c = require "child".spawn(t, p, { grace = 600000, boot = 600000 })
+      if o.boots ~= false then c:boot() end
+      o.cancel(c.ctx, c)
+      t:await(function() return c.gone end, "the end of the child, within the grace of its parent",
+        "CANCEL-017")
+      c.ctx:expect({ "CANCELLED", "ERROR" }, "CANCEL-017")
+      c:await_reaped("LADDER-006")
+    end,
+  }
+end
+
+ladder {
+  id = "cancel", title = "A child that heeds nothing ends within the grace of its parent's CANCEL",
+  cancel = function(ctx) ctx:cancel { grace = 1500 } end,
+}
+ladder {
+  id = "boot", args = { grace = 1500 },
+  title = "A child that heeds nothing ends within the grace that its parent was given at boot",
+  cancel = function(ctx) ctx:cancel() end,
+}
+ladder {
+  id = "unbooted", boots = false,
+  title = "A child that never says a word ends within the grace of its parent's CANCEL",
+  cancel = function(ctx) ctx:cancel { grace = 1500 } end,
+}
+ladder {
+  id = "shortened",
+  title = "A ladder that has begun hurries when a repeated CANCEL shortens the grace",
+  cancel = function(ctx, c)
+    ctx:cancel { grace = 600000 }
+    c.actor:expect("CANCEL", "LADDER-001")
+    ctx:cancel { grace = 1500 }
+  end,
+}

@@ -292,9 +292,10 @@ local function route(t, p)
 end
 
 function Router:frame(f)
+  if f.more then return end -- what it passes on is whole
   local p = self.p
   local function drop() p:take(function(g) return g == f end) end
-  if f.name == "OPEN" and not f.more then
+  if f.name == "OPEN" then
     if f.value.target == "x.leaf" then
       self.leaves[#self.leaves + 1] = f.ctx
       return drop()

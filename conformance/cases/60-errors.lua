@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Errors: what one carries, how it travels, and what refuses a context before it has run.
 local case = ...
+local frame = require "frame"
 local pattern = require "pattern"
 local value = require "value"
 local map, array = value.map, value.array
@@ -447,3 +448,173 @@ for _, b in ipairs {
     bad = function(_, _, c) c:send("ERROR", b[2], { illegal = true }) end,
   })
 end
+
+-- An error after an error -------------------------------------------------------------------------
+
+-- Whether an error of this code is among the causes of `e`, however deep.
+local function holds(e, code)
+  for i = 1, value.is_array(e.causes) and e.causes.n or 0 do
+    if e.causes[i].code == code or holds(e.causes[i], code) then return true end
+  end
+  return false
+end
+
+for _, w in ipairs {
+  { "context", "The error of a context that was cleaning up after another keeps that one as a cause",
+    { code = "acme.second", cancelled = true } },
+  { "group", "It is kept as well when the later error is a group",
+    { code = "group", cancelled = true, causes = array {
+      map { code = "acme.second", message = "", cancelled = true },
+      map { code = "acme.third", message = "", cancelled = true },
+    } } },
+} do
+  case {
+    id = "error.clean-up." .. w[1], req = { "ERROR-009", "CANCEL-008" }, title = w[2],
+    why = "Whoever reads the report wants to know what began it.",
+    run = function(t)
+      local p = t:boot()
+      local upper = p:open("tck.nursery", map { open = array { map { target = "x.first" },
+        map { target = "x.second" } } })
+      upper:expect("STARTED", "KIND-018")
+      local first, second = p:accept("x.first", "KIND-018"), p:accept("x.second", "KIND-018")
+      first:fail_with { code = "acme.first" }
+      second:expect("CANCEL", "MODEL-004")
+      second:fail_with(w[3])
+      local e = upper:expect("ERROR", "ERROR-009").value
+      t:check("ERROR-009", holds(e, "acme.first"), "acme.first among the causes", value.show(e))
+      t:check("ERROR-006", holds(e, "acme.second"), "acme.second among them, too", value.show(e))
+    end,
+  }
+end
+
+for _, how in ipairs { "terminal", "exit" } do
+  case {
+    id = "error.clean-up.child." .. how, req = { "ERROR-009", "SPAWN-016" }, profile = "spawn",
+    processes = true,
+    title = "A child that " .. (how == "exit" and "dies" or "fails")
+      .. " while it is ended because of an error keeps that error as a cause",
+    why = "`died` alone would send everybody after the wrong fault.",
+    run = function(t)
+      local p = t:boot()
+      local c = require "child".spawn(t, p, { call = map { target = "x.work" } })
+      c:boot()
+      c.link:accept("x.work", "KIND-018"):fail_with { code = "acme.first" }
+      local f = c.actor:expect({ "CANCEL", "END" }, "MODEL-004")
+      if how == "exit" then
+        c:exit(7)
+      else
+        c.actor:fail_with { code = "acme.second", cancelled = f.name == "CANCEL" or nil }
+        c:exit(1)
+      end
+      local e = c.ctx:expect("ERROR", "ERROR-009").value
+      t:check("ERROR-009", holds(e, "acme.first"), "acme.first among the causes", value.show(e))
+      c:await_reaped("LADDER-006")
+    end,
+  }
+end
+
+-- Codes that say: nothing has happened -----------------------------------------------------------
+
+-- Handlers that are told to send STARTED and given arguments of which one is wrong.
+for _, b in ipairs {
+  { "gate", map { key = 7, started = 1 } }, { "open_gate", map { started = 1 } },
+  { "stubborn", map { key = "k", ["then"] = "explode", started = 1 } },
+  { "cleanup", map { name = "n", call = map { args = array {} }, started = 1 } },
+  { "relay", map { target = "x.below", args = "none", started = 1 } },
+  { "nursery", map { open = array { map { target = "x.below" }, map { target = 5 } },
+    started = 1 } },
+  { "crash", map { how = "politely", started = 1 } },
+  { "drain", map { target = "x.below", window = array { 1 }, started = 1 }, "stream" },
+  { "sink", map { window = 5, started = 1 }, "stream" },
+  { "source", map { count = "many", started = 1 }, "stream" },
+} do
+  case {
+    id = "refusal.no-effect." .. b[1]:gsub("_", "-"), req = { "ERROR-013", "KIND-013" },
+    profile = b[3],
+    title = "tck." .. b[1] .. " says `bad_args` before anything has come of it",
+    why = "Who reads `bad_args` may try again, and must not do a thing twice by it.",
+    run = function(t)
+      local p = t:boot()
+      local c = p:open("tck." .. b[1], b[2], b[3] and { send = true, credit = { 4, 1000 } } or nil)
+      local f = c:next("ERROR bad_args", "KIND-013")
+      t:check("ERROR-013", f.name == "ERROR", "ERROR bad_args before anything else", frame.show(f))
+      t:is("KIND-013", f.value.code, "bad_args", "code")
+      p:nothing(nil, "ERROR-013")
+      t:is("ERROR-013", t:stat(p).log, array {}, "log")
+      t:open_gate(p, "k")
+    end,
+  }
+end
+
+for _, code in ipairs { "no_target", "denied", "bad_args", "not_ready", "closing", "busy" } do
+  case {
+    id = "refusal.after-effect." .. code:gsub("_", "-"), req = { "ERROR-013", "ERROR-003" },
+    title = "A handler that has had an effect passes on " .. code
+      .. " as the refusal of another, and not as its own",
+    why = "`via` tells them apart: only with an empty one would it say that nothing has happened.",
+    run = function(t)
+      local p = t:boot()
+      local upper, inner = relay(p, { started = "begun" })
+      upper:expect("STARTED", "KIND-018")
+      inner:fail_with { code = code, actor = someone(3) }
+      local e = upper:expect("ERROR", "ERROR-005").value
+      t:check("ERROR-013", e.code ~= code or value.is_array(e.via) and e.via.n > 0,
+        "a `via` that says who refused", value.show(e))
+      same(t, "ERROR-005", e, "code", code)
+      same(t, "ERROR-005", e, "actor", someone(3))
+    end,
+  }
+end
+
+for _, how in ipairs { "finish", "cancel" } do
+  case {
+    id = "refusal.closing." .. how, req = { "ERROR-013", "ACTOR-009" },
+    title = "`closing` is for what comes after " .. (how == "finish" and "END" or "CANCEL")
+      .. " on copse.actor, and not for what has begun",
+    why = "What has had an effect has its own end, and may not be tried again elsewhere.",
+    run = function(t)
+      local p = t:boot()
+      local upper, inner = relay(p, { started = "begun" })
+      upper:expect("STARTED", "KIND-018")
+      if how == "finish" then p.actor:finish() else p.actor:cancel { grace = 600000 } end
+      p:open("tck.echo", map {}):errors("closing", "ACTOR-009")
+      if how == "finish" then
+        p:nothing(upper.id, "ERROR-013")
+        inner:returns_with(5)
+      else
+        inner:expect("CANCEL", "MODEL-005")
+        inner:cancelled_with { origin = "requested" }
+      end
+      local f = upper:next("the terminal", "KIND-018")
+      t:check("ERROR-013", f.name ~= "ERROR" or f.value.code ~= "closing",
+        "a terminal other than ERROR closing", frame.show(f))
+      p.actor:expect(how == "finish" and "RETURN" or "CANCELLED", "ACTOR-012")
+      p:await_eof("SPAWN-014")
+      p:close()
+      t:expect_exit(p.process, 0)
+    end,
+  }
+end
+
+-- Targets of the protocol's own -------------------------------------------------------------------
+
+pattern.both(case, {
+  id = "refusal.reserved", req = { "ACTOR-007", "KIND-014" },
+  title = "No handler can be reached under a target that begins with `copse.`",
+  why = "These names are the protocol's; later versions give them meanings.",
+  run = function(t, p)
+    local before = t:stat(p).ran
+    local n = 0
+    for _, name in ipairs { "echo", "fail", "gate", "open_gate", "stubborn", "cleanup", "relay",
+      "nursery", "crash", "stat", "source", "sink", "duplex", "drain", "spawn", "dial", "tck" } do
+      for _, prefix in ipairs { "copse.", "copse.tck.", "copse..", "copse.actor." } do
+        local f = p:open(prefix .. name, map {}):next("ERROR", "ACTOR-007")
+        t:check("ACTOR-007", f.name == "ERROR" and f.value.code == "no_target",
+          "ERROR no_target for " .. prefix .. name, frame.show(f))
+        n = n + 1
+      end
+    end
+    t:is("ACTOR-007", t:stat(p).ran - before, 1, "handlers run, tck.stat included, after " .. n
+      .. " refusals:")
+  end,
+})

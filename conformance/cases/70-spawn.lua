@@ -108,17 +108,68 @@ for _, b in ipairs {
   }
 end
 
+-- A testee that is told a process group, booted by hand: one that takes offence is to blame for that.
+local function grouped(t, group, args)
+  local id = uv.random(16)
+  local p = t:spawn { id = id, actor = value.hex(id) .. "@" .. group .. " far away" }
+  local hello = p:expect_hello("SPAWN-010")
+  p:hello()
+  t:is("SPAWN-010", hello.actor.name, "far away", "name")
+  p.actor = p:open("copse.actor", t:actor_args(args), { send = true })
+  p.actor:expect("STARTED", "SPAWN-010")
+  return p
+end
+
 case {
   id = "spawn.actor.foreign-group", req = "SPAWN-010",
-  title = "A process group of another host is ignored",
+  title = "A child that is told a process group of another host is a child like any other",
   why = "A launcher may have carried the variables into a container.",
-  run = function(t)
-    local id = uv.random(16)
-    local p = t:boot { id = id, actor = value.hex(id) .. "@1:0123-4567:1 far away" }
-    t:is("SPAWN-005", p.peer.actor.name, "far away", "name")
-    t:alive(p)
-  end,
+  -- A number beyond those that systems give: a child that signals it harms nobody, whereas 0 and 1
+  -- would stand for everybody.
+  run = function(t) t:alive(grouped(t, "999999999:0123-4567:1")) end,
 }
+
+-- The group of an innocent process, said to be the child's own, in a system that is not this one.
+local function this_system()
+  local f = io.open("/proc/sys/kernel/random/boot_id")
+  local boot = f and f:read("l")
+  if f then f:close() end
+  return boot, (uv.fs_readlink("/proc/self/ns/pid") or ""):match("%d+")
+end
+for _, foreign in ipairs { "boot-id", "namespace" } do
+  case {
+    id = "spawn.actor.foreign-group." .. foreign, req = "SPAWN-010",
+    title = "A process group of another " .. (foreign == "boot-id" and "boot" or "pid namespace")
+      .. " is left alone, even by a child that dies of the loss of its link",
+    why = "Here the number belongs to somebody else.",
+    run = function(t)
+      local boot, namespace = this_system()
+      if not boot or not namespace then t:unsupported("this system tells no boot id") end
+      local gone
+      local handle, pid = uv.spawn("sleep", { args = { "600" }, detached = true }, function()
+        gone = true
+        t:poke()
+      end)
+      if not handle then t:blocked("cannot start sleep: " .. pid) end
+      t.cleanup[#t.cleanup + 1] = function()
+        if not gone then handle:kill(9) end
+        handle:close()
+      end
+      if foreign == "boot-id" then
+        boot = boot:gsub("%x", function(digit) return digit == "0" and "1" or "0" end)
+      else
+        namespace = tostring(tonumber(namespace) + 1)
+      end
+      local p = grouped(t, pid .. ":" .. boot .. ":" .. namespace, { grace = 300 })
+      for _, n in ipairs { 6, 9, 14, 15 } do p.process.expected[n] = true end
+      p:open("tck.crash", map { how = "hang", started = 1 }):expect("STARTED")
+      p:close()
+      t:await(function() return p.process.exit end, "the exit of the child", "SPAWN-024")
+      t:quiet(function() return gone end)
+      t:check("SPAWN-010", not gone, "the foreign group alive", "it was killed")
+    end,
+  }
+end
 
 case {
   id = "spawn.stdio.moved", req = "SPAWN-009",
@@ -232,8 +283,8 @@ case {
 -- Finishing ---------------------------------------------------------------------------------------
 
 -- What the testee does when it has to finish; the link's own end is taken here.
-local function ended(t, p, kind, status)
-  local f = p.actor:expect(kind, "ACTOR-012")
+local function ended(t, p, kind, status, req)
+  local f = p.actor:expect(kind, req or "ACTOR-012")
   t:check("ACTOR-016", t:open_contexts(p) == 0, "no other context open", t:open_contexts(p)
     .. " open")
   p:await_eof("SPAWN-014")
@@ -339,7 +390,7 @@ case {
       t:elapse(math.min(try, 20))
     end
     p.actor:finish()
-    ended(t, p, "RETURN")
+    ended(t, p, "RETURN", 0, "ACTOR-013")
   end,
 }
 

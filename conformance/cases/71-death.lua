@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- The testee as a child that is told by signals, or that loses its parent.
 local case = ...
+local child = require "child"
 local process = require "process"
 local value = require "value"
 local map, array = value.map, value.array
@@ -216,7 +217,10 @@ local states = {
     p:barrier()
   end },
 }
+-- User code that gives nothing else its turn: whoever ends with it has watched beside it.
+local heedless = { hang = true, spin = true }
 for _, s in ipairs(states) do
+  local req = heedless[s[1]] and "SPAWN-023" or "SPAWN-024"
   case {
     id = "death.loss." .. s[1], req = { "SPAWN-024", "SPAWN-023", "MODEL-009" }, profile = s[4],
       processes = true,
@@ -227,7 +231,8 @@ for _, s in ipairs(states) do
       own_end(p)
       s[3](p)
       p:close()
-      t:await(function() return p.process.exit end, "the exit of the child", "SPAWN-024")
+      t:await(function() return p.process.exit end, "the exit of the child", req)
+      t:pass(req)
     end,
   }
 end
@@ -335,6 +340,38 @@ local function grow(t, p, depth)
   c:expect("STARTED", "ACTOR-005")
   await_processes(t, depth + 1, "ACTOR-005")
   return c
+end
+
+-- The grace is longer than any wait of the suite: what comes at its end comes too late.
+for _, s in ipairs(states) do
+  if s[1] == "idle" or s[1] == "shield" or s[1] == "stubborn" or heedless[s[1]] then
+    case {
+      id = "death.loss.passed-on." .. s[1], req = "SPAWN-025", profile = "spawn", processes = true,
+      title = "A child whose link is lost while " .. s[2]
+        .. " passes the loss on to its own child before its grace is over",
+      why = "One grace holds for the whole subtree.",
+      run = function(t)
+        local p = t:boot { args = { grace = 600000 }, stat = false }
+        own_end(p)
+        local c = child.spawn(t, p, { grace = 600000 }):boot()
+        s[3](p)
+        p:close()
+        -- The end of the link says it, and so does a CANCEL that names the loss as its cause.
+        local got = t:await(function()
+          return c.link:take(function(f) return f.ctx == c.actor.id and f.name == "CANCEL" end)
+            or c.link.eof or c.link:first_bye()
+        end, "its child's link ended, or cancelled for the loss", "SPAWN-025")
+        if type(got) == "table" and got.name == "CANCEL" then
+          t:is("SPAWN-025", got.value.origin, "link_lost", "origin")
+        end
+        t:pass("SPAWN-025")
+        c:exit(0)
+        t:await(function() return c.gone end, "the end of the child", "SPAWN-025")
+        p.process:kill(9)
+        t:await(function() return p.process.exit end, "the exit of the testee", "SPAWN-024")
+      end,
+    }
+  end
 end
 
 for _, depth in ipairs { 1, 3 } do

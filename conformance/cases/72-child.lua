@@ -4,6 +4,7 @@
 local case = ...
 local child = require "child"
 local process = require "process"
+local uv = require "luv"
 local value = require "value"
 local map, array = value.map, value.array
 
@@ -99,27 +100,57 @@ case {
   end,
 }
 
+-- The sockets that a process holds: what /proc calls them -> descriptor.
+local function sockets(pid)
+  local held = {}
+  local dir = uv.fs_scandir("/proc/" .. pid .. "/fd")
+  while dir do
+    local fd = uv.fs_scandir_next(dir)
+    if not fd then break end
+    local at = uv.fs_readlink("/proc/" .. pid .. "/fd/" .. fd)
+    if at and tonumber(fd) > 2 and at:find("^socket:") then held[at] = fd end
+  end
+  return held
+end
+
+for _, transport in ipairs { "pair", "stdio-pair" } do
+  case {
+    id = "child.descriptors.own-link." .. transport, req = "SPAWN-008", profile = "spawn",
+    title = "A child does not inherit the link of the process that starts it (" .. transport .. ")",
+    why = "A copy of it keeps the link open when its owner is killed.",
+    run = function(t)
+      local p = t:boot { transport = transport }
+      -- Both ends of a pipe go by one name, so the suite knows what its own are called over there.
+      local link = {}
+      for _, stream in ipairs { p.stream.r, p.stream.w } do
+        link[uv.fs_readlink("/proc/self/fd/" .. uv.fileno(stream))] = true
+      end
+      local c = child.spawn(t, p)
+      for fd, at in pairs(c.fds) do
+        t:check("SPAWN-008", not link[at], "no descriptor of its parent's own link",
+          "descriptor " .. fd .. " is " .. at)
+      end
+      c:boot()
+      c:finish()
+    end,
+  }
+end
+
 case {
   id = "child.descriptors", req = { "SPAWN-004", "SPAWN-008" }, profile = "spawn",
   title = "A child inherits neither the parent's link nor the links of its siblings",
   why = "A copy of it keeps a link open when its owner is killed.",
   run = function(t)
-    local uv = require "luv"
     local p = t:boot { listen = true }
+    -- Its own link is among these: there is no child yet whose link it could hold.
+    local own = sockets(p.process.pid)
     local d = t:dial(p)
     local first = child.spawn(t, p):boot()
-    local held = {}
-    local dir = uv.fs_scandir("/proc/" .. p.process.pid .. "/fd")
-    while dir do
-      local fd = uv.fs_scandir_next(dir)
-      if not fd then break end
-      local at = uv.fs_readlink("/proc/" .. p.process.pid .. "/fd/" .. fd)
-      if at and tonumber(fd) > 2 and at:find("^socket:") then held[at] = fd end
-    end
+    local held = sockets(p.process.pid)
     local second = child.spawn(t, p)
     for fd, at in pairs(second.fds) do
       if fd > 2 then
-        t:check("SPAWN-004", not held[at], "no descriptor of the parent's",
+        t:check(own[at] and "SPAWN-008" or "SPAWN-004", not held[at], "no descriptor of the parent's",
           "descriptor " .. fd .. " is " .. at .. ", which the parent holds as "
             .. tostring(held[at]))
       end
@@ -505,15 +536,18 @@ spawn_case {
 }
 
 for _, obeys in ipairs { "exits", "dies", "ignores" } do
+  local ignores = obeys == "ignores"
   spawn_case {
-    id = "ladder." .. obeys, req = { "LADDER-001", "SPAWN-018" }, args = { grace = 100 },
+    id = "ladder." .. obeys, req = { "LADDER-001", "SPAWN-018" },
+    -- Time enough between SIGTERM and SIGKILL for who obeys.
+    args = { grace = ignores and 100 or 1600 },
     title = "A child that does not answer CANCEL is sent SIGTERM, and "
       .. (obeys == "exits" and "may then exit" or obeys == "dies" and "may die of it"
         or "is killed if it ignores that"),
     why = "Every rung has its time; the last one cannot be refused.",
     run = function(t, c)
       c:boot()
-      c.ctx:cancel { grace = 300 }
+      c.ctx:cancel(ignores and { grace = 300 } or nil)
       c.actor:expect("CANCEL", "LADDER-001")
       t:check("LADDER-001", #c.signals == 0, "CANCEL before any signal", "a signal")
       c:await_signal(15, "LADDER-001")
@@ -628,6 +662,77 @@ case {
   end,
 }
 
+-- The news of a death -----------------------------------------------------------------------------
+
+-- The processes whose parent this one is, zombies included: a set of pids.
+local function below(pid)
+  local found = {}
+  local dir = uv.fs_scandir("/proc")
+  while dir do
+    local name = uv.fs_scandir_next(dir)
+    if not name then break end
+    local f = name:find("^%d+$") and io.open("/proc/" .. name .. "/stat", "rb")
+    local text = f and f:read("a")
+    if f then f:close() end
+    if text and tonumber(text:match("%) %a (%d+)")) == pid then found[tonumber(name)] = true end
+  end
+  return found
+end
+
+for _, how in ipairs { "exit", "signal" } do
+  spawn_case {
+    id = "died.after-the-reap." .. how, req = { "SPAWN-021", "SPAWN-016" },
+    title = "Whoever hears `died` finds nothing left of the child (" .. how .. ")",
+    why = "Its name, its files and its process id are free for the next one.",
+    run = function(t, c)
+      c:boot()
+      if how == "exit" then c:exit(7) else c:die(9) end
+      died(t, c)
+      t:check("SPAWN-021", not process.exists(c.pid), "pid " .. c.pid .. " reaped",
+        "it is still there")
+    end,
+  }
+end
+
+spawn_case {
+  id = "died.not-before-the-exit", req = { "SPAWN-021", "SPAWN-022" }, args = { grace = 600000 },
+  title = "A child whose link is lost is not `died` while its process lives",
+  why = "The loss of the link is no proof of its death.",
+  run = function(t, c, p)
+    c:boot()
+    c:drop()
+    t:quiet(function() return #p.inbox > 0 end)
+    c.ctx:nothing("SPAWN-021")
+    c:exit(1)
+    died(t, c)
+  end,
+}
+
+case {
+  id = "child.died.orphans", req = { "SPAWN-021", "SPAWN-016" }, profile = "spawn",
+  title = "`died` comes after the orphans that the parent adopted from the child are gone",
+  why = "A child is gone when all that it started is gone, as far as its parent can see it.",
+  run = function(t)
+    local p = t:boot()
+    t.cleanup[#t.cleanup + 1] = function()
+      for _, pid in ipairs(process.marked(t.mark)) do uv.kill(pid, 9) end
+    end
+    -- What the testee keeps for its own use it has when the first child is gone.
+    child.spawn(t, p):boot():finish()
+    local before = below(p.process.pid)
+    local script = "sleep 1000 2>/dev/null & (sleep 1000 2>/dev/null & :) & exit 4"
+    local c = p:open("tck.spawn", map { argv = array { "/bin/sh", "-c", script } }, { send = true })
+    local e = c:errors("died", "SPAWN-016")
+    t:is("SPAWN-017", value.is_map(e.data) and e.data.status or nil, 4, "data.status")
+    local left = {}
+    for pid in pairs(below(p.process.pid)) do
+      if not before[pid] then left[#left + 1] = pid end
+    end
+    t:check("SPAWN-021", #left == 0, "no process left that the testee adopted",
+      "pids " .. table.concat(left, ", "))
+  end,
+}
+
 case {
   id = "child.stderr-held", req = { "SPAWN-019", "SPAWN-021" }, profile = "spawn",
   title = "A grandchild that holds the error output open does not keep its grandparent waiting",
@@ -635,7 +740,7 @@ case {
   run = function(t)
     local p = t:boot()
     t.cleanup[#t.cleanup + 1] = function()
-      for _, pid in ipairs(process.marked(t.mark)) do require "luv".kill(pid, 9) end
+      for _, pid in ipairs(process.marked(t.mark)) do uv.kill(pid, 9) end
     end
     local c = p:open("tck.spawn", map { argv = array { "/bin/sh", "-c",
       "setsid sleep 1000 & exit 4" } }, { send = true })
@@ -668,14 +773,28 @@ for _, how in ipairs { "exit", "signal", "close", "hang", "spin" } do
     why = "Every way to die is told.",
     run = function(t)
       local p = t:boot()
-      local c = p:open("tck.spawn", map { grace = 300, call = map { target = "tck.crash",
-        args = map { how = how, status = 44, signal = 9 } } })
-      c:expect("STARTED", "ACTOR-005")
-      if how == "hang" or how == "spin" then
-        p:barrier()
-        c:cancel { grace = 600 }
+      local function crash()
+        local c = p:open("tck.spawn", map { grace = 300, call = map { target = "tck.crash",
+          args = map { how = how, status = 44, signal = 9 } } })
+        c:expect("STARTED", "ACTOR-005")
+        return c
       end
-      local e = c:errors("died", "SPAWN-016")
+      local f
+      if how == "hang" or how == "spin" then
+        -- Nothing tells when it hangs. One that is cancelled before that ends in order, and the
+        -- next one is given more time.
+        for try = 1, 8 do
+          local c = crash()
+          t:elapse(10 << try)
+          c:cancel { grace = 600 }
+          f = c:expect({ "ERROR", "CANCELLED" }, "SPAWN-016")
+          if f.name == "ERROR" then break end
+        end
+      else
+        f = crash():expect("ERROR", "SPAWN-016")
+      end
+      local e = f.name == "ERROR" and f.value or map {}
+      t:is("SPAWN-016", e.code, "died", "ERROR with code")
       local data = value.is_map(e.data) and e.data or map {}
       if how == "exit" then t:is("SPAWN-017", data.status, 44, "data.status") end
       if how == "signal" then t:check("SPAWN-017", data.signal ~= nil, "the signal",

@@ -84,8 +84,8 @@ local function barrier_case(id, words, kinds, owes, profile)
       for _, k in ipairs(kinds) do need[k] = (need[k] or 0) + 1 end
       for _, f in ipairs(seen) do
         if f.name == "PONG" then break end
-        local k = f.name == "ERROR" and f.value.code or f.name
-        if need[k] then need[k] = need[k] - 1 end
+        local k = f.name == "ERROR" and (f.value or {}).code or f.name
+        if need[k] and not f.more then need[k] = need[k] - 1 end
       end
       for k, n in pairs(need) do
         t:check("KIND-006", n <= 0, "every " .. k .. " before the PONG", n
@@ -187,6 +187,41 @@ for _, place in ipairs { "parent", "dialled" } do
       t:check("LIVE-006", not d:first_bye() and not d.eof, "the link open", "its end")
       t:open_gate(p, "k")
       c:returns(1, "LIVE-006")
+    end,
+  }
+end
+
+for _, place in ipairs { "parent", "dialled" } do
+  case {
+    waits = true,
+    id = "silence.half-a-frame." .. place, req = "LIVE-003", watchdog = 90000,
+    title = "A peer that is slow to say one long frame is not silent ("
+      .. (place == "parent" and "suite accepts" or "suite connects") .. ")",
+    why = "A sign of life is bytes, not frames.",
+    run = function(t)
+      local promise = { heartbeat = 1000 }
+      local p = t:boot { listen = true, hello = place == "parent" and promise or nil }
+      local d = place == "dialled" and t:dial(p, { hello = promise }) or p
+      local v = ("v"):rep(50)
+      d.corked = {}
+      local c = d:open("tck.echo", map { v = v })
+      local bytes = table.concat(d.corked)
+      d.corked = nil
+      -- An answer to a PING would stand in the middle of the frame.
+      d.auto_pong = false
+      for i = 1, #bytes do
+        t:check("LIVE-003", not d:first_bye() and not d.eof, "the link open", "its end")
+        d:write(bytes:sub(i, i))
+        -- More than three times the promise in all: a rule about time.
+        t:elapse(3300 // #bytes + 1)
+      end
+      d.auto_pong = true
+      while true do
+        local ping = d:take(function(f) return f.name == "PING" end)
+        if not ping then break end
+        d:send { "PONG", payload = ping.payload }
+      end
+      c:returns(v, "LIVE-003")
     end,
   }
 end

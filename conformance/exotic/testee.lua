@@ -40,11 +40,12 @@ exotic["bytewise"] = function()
   end)
 end
 
--- Messages in fragments of one byte, the very long ones aside.
+-- Messages in fragments of one byte, the very long ones aside, and what comes late in a flood.
 exotic["fragments"] = function()
-  local usual = outbox.FRAGMENT
+  local usual, left = outbox.FRAGMENT, 50000
   wrap(Outbox, "fragment", function(real, self, message)
-    outbox.FRAGMENT = #message.payload > 4096 and usual or 1
+    left = left - 1
+    outbox.FRAGMENT = (#message.payload > 4096 or left < 0) and usual or 1
     return real(self, message)
   end)
 end
@@ -91,7 +92,7 @@ exotic["extensions"] = function()
     local plain = real(map)
     local more = codec.map {}
     for k, v in pairs(map) do more[k] = v end
-    more["acme.mood"], more["zz"] = codec.array { 1, codec.map { x = codec.null } }, codec.bin "\0"
+    more["acme.mood"], more["zz.top"] = codec.array { 1, codec.map { x = codec.null } }, codec.bin "\0"
     local bytes = real(more)
     return #bytes <= 1000 and bytes or plain
   end)
@@ -157,14 +158,16 @@ exotic["largest-limits"] = announces {
   frame = frame.MAX_ID, message = frame.MAX_ID, contexts = frame.MAX_ID, partials = frame.MAX_ID,
 }
 
--- Contexts take their turns by lot.
+-- Contexts take their turns by lot. One round goes past all of them, or a context that has the only
+-- message which may go on could be missed.
 exotic["lottery"] = function()
-  wrap(Outbox, "enlist", function(real, self, ctx)
-    if ctx.enlisted then return end
-    real(self, ctx)
-    local n = #self.ring
-    local i = math.random(n)
-    self.ring[i], self.ring[n] = self.ring[n], self.ring[i]
+  wrap(Outbox, "next_message", function(real, self)
+    local ring = self.ring
+    if #ring > 1 then
+      local i = math.random(#ring)
+      ring[1], ring[i] = ring[i], ring[1]
+    end
+    return real(self)
   end)
 end
 

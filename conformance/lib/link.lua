@@ -6,6 +6,9 @@
 -- bridge). Everything that goes over it is logged, decoded, and shown to the monitor. It does by
 -- itself only what no case wants to think of: it answers PING, and a graceful BYE. `illegal = true`
 -- on a frame says that the case means it; the monitor then looks away, once.
+--
+-- A case is given messages, however many fragments they came in: the last one, with the value of
+-- the whole. `link.fragments = true` gives it every fragment.
 
 local frame = require "frame"
 local Monitor = require "monitor"
@@ -20,7 +23,7 @@ function Link.new(t, o)
   local self = setmetatable({
     t = t, name = o.name, connector = o.connector, stream = o.stream, inbox = {}, pongs = {},
     next_id = o.connector and 1 or 2, reader = frame.reader(), auto_pong = true, auto_bye = true,
-    auto_end = false, received = 0, sent = 0,
+    auto_end = false, received = 0, sent = 0, begun = {}, left = 0, header = "", owed = {},
   }, Link)
   self.monitor = Monitor.new {
     machines = t.spec.machines, connector = o.connector,
@@ -63,7 +66,7 @@ function Link:on_frame(f)
   -- What nobody knows is skipped, by the suite as well.
   if f.kind >= 0x40 then return end
   if f.name == "PING" and self.auto_pong and self.monitor.hello.mine then
-    return self:send { "PONG", payload = f.payload }
+    return self:between_frames(function() self:send { "PONG", payload = f.payload } end)
   end
   if f.name == "PONG" then
     self.pongs[#self.pongs + 1] = f
@@ -72,13 +75,19 @@ function Link:on_frame(f)
   if f.name == "HELLO" then self.hello_received = f end
   if f.name == "BYE" then
     self.bye_received = self.bye_received or f
-    if f.value and f.value.code == "none" and self.auto_bye
-      and not self.bye_sent then self:bye() end
+    if f.value and f.value.code == "none" and self.auto_bye then
+      self:between_frames(function() if not self.bye_sent then self:bye() end end)
+    end
   end
   if f.name == "STOP" and self.auto_end then
     local c = self.monitor.ctx[f.ctx]
     if c and c.out == "stopped" and c.life ~= "ended" then self:send { "END", f.ctx } end
   end
+  if f.more and f.ctx ~= 0 and not self.fragments then
+    self.begun[f.ctx] = self.begun[f.ctx] or f
+    return
+  end
+  self.begun[f.ctx] = nil
   self.inbox[#self.inbox + 1] = f
 end
 
@@ -91,13 +100,40 @@ end
 
 -- Writing -----------------------------------------------------------------------------------------
 
+-- Keeps account of how much of the frame last begun is still to be written.
+function Link:follow(bytes)
+  local pos = 1
+  while pos <= #bytes do
+    if self.left > 0 then
+      local n = math.min(self.left, #bytes - pos + 1)
+      self.left, pos = self.left - n, pos + n
+    else
+      local n = 12 - #self.header
+      self.header, pos = self.header .. bytes:sub(pos, pos + n - 1), pos + n
+      if #self.header == 12 then self.left, self.header = string.unpack(">I3", self.header), "" end
+    end
+  end
+end
+
+-- What the suite owes by itself is not written into the middle of a frame that a case cut in two.
+function Link:between_frames(fn)
+  if self.left == 0 and self.header == "" then return fn() end
+  self.owed[#self.owed + 1] = fn
+end
+
 -- Bytes as they are, unseen by the monitor.
 function Link:write(bytes)
-  self.sent = self.sent + #bytes
   if self.corked then
     self.corked[#self.corked + 1] = bytes
     return
   end
+  self.sent = self.sent + #bytes
+  self:follow(bytes)
+  self:transmit(bytes)
+  while self.owed[1] and self.left == 0 and self.header == "" do table.remove(self.owed, 1)() end
+end
+
+function Link:transmit(bytes)
   if self.closed or self.write_shut then return end
   if self.chop then
     for i = 1, #bytes, self.chop do self.stream:write(bytes:sub(i, i + self.chop - 1),
@@ -263,11 +299,13 @@ end
 -- Nothing but CREDIT has arrived for context `id` (for any, if nil) when a barrier has passed.
 function Link:nothing(id, req)
   self:barrier(req)
-  for _, f in ipairs(self.inbox) do
+  local function refuse(f)
     if f.name ~= "CREDIT" and (not id or f.ctx == id) then
       self.t:fail(req, "nothing" .. (id and " on context " .. id or ""), frame.show(f))
     end
   end
+  for _, f in ipairs(self.inbox) do refuse(f) end
+  for _, f in pairs(self.begun) do refuse(f) end
   self.t:pass(req)
 end
 
@@ -303,8 +341,10 @@ function Link:accept(target, req)
   local f = self:await_frame(function(f)
     return f.name == "OPEN" and not f.more and (not target or f.value and f.value.target == target)
   end, "OPEN" .. (target and " of " .. target or ""), req)
-  -- Fragments that came before its last one have been seen with it.
-  while self:take(function(g) return g.name == "OPEN" and g.more and g.ctx == f.ctx end) do end
+  if self.fragments then
+    -- Those before the last one have been seen with it.
+    while self:take(function(g) return g.name == "OPEN" and g.more and g.ctx == f.ctx end) do end
+  end
   local c = context.new(self, f.ctx, false)
   c.open_frame, c.args, c.target = f, f.value and f.value.args, f.value and f.value.target
   return c

@@ -22,6 +22,7 @@ local function new(link, id, role, life)
     link = link, id = id, role = role, life = life,
     out = "open", inward = "open",
     granted = { items = 0, bytes = 0 }, -- what the peer may send, in total
+    told = { items = 0, bytes = 0 }, -- the same, as far as it has been written
     got = { items = 0, bytes = 0 }, -- what it did send
     consumed = { items = 0, bytes = 0 }, -- what user code took of that
     allowed = { items = 0, bytes = 0 }, -- what I may send, in total
@@ -45,6 +46,7 @@ function M.open(link, id, target, args, options)
   if options.window then
     ctx.window = { items = options.window[1], bytes = options.window[2] }
     ctx.granted = { items = ctx.window.items, bytes = ctx.window.bytes }
+    ctx.told = ctx.granted
   else
     ctx.inward = "ended"
   end
@@ -165,7 +167,8 @@ function arrived:CANCEL(cancel)
   move(self, "inward", "CANCEL")
   self:drop_items()
   self.link.outbox:withdraw(self, function(m) return m.kind == "ITEM" end)
-  if self.owes then self.owes.CREDIT, self.owes.STOP = nil, nil end
+  self:withdraw_credit()
+  if self.owes then self.owes.STOP = nil end
   self:be_cancelled(failure.cause(cancel.origin, cancel.by, cancel.message), cancel.grace)
 end
 
@@ -328,7 +331,8 @@ function Context:cancel(cause)
     move(self, "out", "send:CANCEL")
     move(self, "inward", "send:CANCEL")
     outbox:withdraw(self, function() return true end)
-    if self.owes then self.owes.CREDIT, self.owes.STOP = nil, nil end
+    self:withdraw_credit()
+    if self.owes then self.owes.STOP = nil end
     self:drop_items()
   end
   cause = self.cancel_sent
@@ -440,12 +444,20 @@ function Context:finish()
   self.link.outbox:message(self, "END")
 end
 
+-- A grant that has not been written is none.
+function Context:withdraw_credit()
+  if self.owes and self.owes.CREDIT then
+    self.owes.CREDIT = nil
+    self.granted = self.told
+  end
+end
+
 -- STOP: I read no more.
 function Context:stop()
   if self.life == "ended" or self.inward ~= "open" then return end
   move(self, "inward", "send:STOP")
   self:drop_items()
-  if self.owes then self.owes.CREDIT = nil end
+  self:withdraw_credit()
   self.link.outbox:control(self, "STOP")
 end
 

@@ -144,6 +144,7 @@ function Outbox:next_control()
         local payload = ctx.owes[kind]
         if payload then
           ctx.owes[kind] = nil
+          if kind == "CREDIT" then ctx.told = ctx.granted end
           return frame.encode(kind, ctx.id, payload)
         end
       end

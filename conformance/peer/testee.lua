@@ -33,6 +33,7 @@ local is
 is = {
   any = function() return true end,
   int = function(v) return math.type(v) == "integer" and v >= 0 end,
+  size = function(v) return math.type(v) == "integer" and v >= 8 end,
   str = function(v) return type(v) == "string" end,
   bin = codec.is_bin,
   ref = codec.is_ref,
@@ -57,6 +58,10 @@ is = {
       if not is.call(c) then return false end
     end
     return codec.is_array(v)
+  end,
+  ["then"] = function(v) return v == "return" or v == "fail" or v == "cancel" end,
+  how = function(v)
+    return v == "exit" or v == "signal" or v == "close" or v == "hang" or v == "spin"
   end,
 }
 
@@ -102,7 +107,7 @@ handlers.fail = { {
   error(failure.new { code = a.code, message = a.message, data = a.data }, 0)
 end }
 
-handlers.source = { { { "count", "int", math.huge }, { "size", "int" } }, function(ctx, a)
+handlers.source = { { { "count", "int", math.huge }, { "size", "size" } }, function(ctx, a)
   ctx:started()
   local n = 0
   while n < a.count do
@@ -160,6 +165,18 @@ handlers.duplex = { { { "window", "window", DEFAULT_WINDOW } }, function(ctx, a)
   return count
 end }
 
+handlers.drain = { {
+  { "target", "str", REQUIRED }, { "args", "args" }, { "window", "window", DEFAULT_WINDOW },
+}, function(ctx, a)
+  local below = call(ctx.link, a, { window = a.window })
+  local count, sum = 0, 0
+  for item in below.receive, below do
+    count = count + 1
+    if math.type(item) == "integer" then sum = sum + item end
+  end
+  return codec.map { count = count, sum = sum, value = below:result() }
+end }
+
 handlers.gate = { { { "key", "str", REQUIRED }, { "value", "any" } }, function(ctx, a)
   local g = gate(a.key)
   ctx:started()
@@ -176,12 +193,9 @@ handlers.open_gate = { { { "key", "str", REQUIRED } }, function(_, a)
 end }
 
 handlers.stubborn = { {
-  { "key", "str", REQUIRED }, { "value", "any" }, { "then", "str", "return" },
+  { "key", "str", REQUIRED }, { "value", "any" }, { "then", "then", "return" },
 }, function(ctx, a)
   local g, after = gate(a.key), a["then"]
-  if after ~= "return" and after ~= "fail" and after ~= "cancel" then
-    failure.raise("bad_args", "then: return, fail or cancel")
-  end
   ctx:started()
   task.await(g.signal, function() return g.open end) -- defies every cancellation
   if after == "fail" then failure.raise("failed", "stubborn") end
@@ -254,7 +268,7 @@ handlers.spawn = { {
 end }
 
 handlers.crash = { {
-  { "how", "str", REQUIRED }, { "status", "int", 3 }, { "signal", "int", 9 },
+  { "how", "how", REQUIRED }, { "status", "int", 3 }, { "signal", "int", 9 },
   { "stderr", "str", "" },
 }, function(ctx, a)
   local hows = {
@@ -273,7 +287,6 @@ handlers.crash = { {
     hang = function() uv.sleep(1 << 30) end,
     spin = function() while true do end end,
   }
-  if not hows[a.how] then failure.raise("bad_args", "how: %s", a.how) end
   io.stderr:write(a.stderr)
   ctx:flush()
   hows[a.how]()
