@@ -13,7 +13,7 @@ local function put(d, kind, ctx, payload, o)
   d:say(frame.pack { kind = kind, ctx = ctx, payload = payload, more = o.more, length = o.length })
 end
 
-local function most(d) return d.monitor.limits.peer.frame end
+local function most(d) return d:limit("frame") end
 
 -- A bin that takes exactly n bytes, its head included.
 local function filler(n) return value.raw("\xc6" .. string.pack(">s4", ("f"):rep(n - 5))) end

@@ -358,7 +358,7 @@ link_case {
   why = "Limits belong to the link.",
   run = function(t, d, parent)
     local e = t:dial(parent)
-    local n = d.monitor.limits.peer.contexts
+    local n = d:limit("contexts")
     for i = 1, n do d:open("tck.gate", map { key = "a" .. i % 2 }) end
     d:barrier()
     for _ = 1, n do e:open("tck.gate", map { key = "b" }) end

@@ -15,7 +15,7 @@ local function put(d, kind, ctx, payload, o)
 end
 local function filler(n) return value.raw("\xc6" .. string.pack(">s4", ("f"):rep(n - 5))) end
 local function filled(n) return value.bin(("f"):rep(n - 5)) end
-local function limit(d, name) return d.monitor.limits.peer[name] end
+local function limit(d, name, enough) return d:limit(name, enough) end
 local function gate(d, key)
   local c = d:open("tck.gate", map { key = key or "k" })
   c:expect("STARTED")
@@ -357,7 +357,7 @@ pattern.both(case, {
 
 -- Sends payload in fragments of the testee's frame limit, without waiting for anything.
 local function long(d, kind, id, payload, last_more)
-  local step = limit(d, "frame")
+  local step = limit(d, "frame", 65536)
   for at = 1, #payload, step do
     put(d, kind, id, payload:sub(at, at + step - 1), { more = at + step <= #payload or last_more })
   end
@@ -369,16 +369,16 @@ pattern.both(case, {
   why = "The valid twin of the one that is a byte too long.",
   boot = { hello = { limits = map { message = 1 << 26 } } },
   run = function(_, d)
-    local n = limit(d, "message")
-    if n > 1 << 24 then n = 1 << 24 end
+    local n = limit(d, "message", 1 << 24)
     local base = #value.encode(map { target = "tck.echo", args = map { v = filler(5) } })
     local payload = value.encode(map { target = "tck.echo",
       args = map { v = filler(n - base + 5) } })
     local id = d:new_id()
-    d:send_split({ "OPEN", id, payload = payload }, limit(d, "frame"))
+    d:send_split({ "OPEN", id, payload = payload }, limit(d, "frame", 1 << 20))
     Context.new(d, id, true):returns(filled(n - base + 5), "LIMIT-005")
     local below, upper = inner(d)
-    below:send("RETURN", nil, { payload = value.encode(filler(n)), split = limit(d, "frame") })
+    below:send("RETURN", nil, { payload = value.encode(filler(n)),
+      split = limit(d, "frame", 1 << 20) })
     upper:returns(filled(n), "LIMIT-005")
   end,
 })
@@ -537,7 +537,7 @@ local function sum(d, part, n)
   local upper = d:open("tck.nursery", map { open = array(calls) })
   for i = 1, n do
     d:accept("x." .. i):send("RETURN", nil, { payload = value.encode(filler(part)),
-      split = limit(d, "frame") })
+      split = limit(d, "frame", 1 << 20) })
   end
   upper:expect("STARTED")
   return upper

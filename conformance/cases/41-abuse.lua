@@ -14,7 +14,7 @@ local function put(d, kind, ctx, payload, o)
   o = o or {}
   d:say(frame.pack { kind = kind, ctx = ctx, payload = payload, more = o.more, length = o.length })
 end
-local function limit(d, name) return d.monitor.limits.peer[name] end
+local function limit(d, name, enough) return d:limit(name, enough) end
 local echo = value.encode(map { target = "tck.echo", args = map { v = 7 } })
 local cancel = value.encode(map { origin = "requested" })
 
@@ -113,7 +113,7 @@ abuse {
   why = "What is skipped is not kept.",
   run = function(t, d, parent)
     within(t, parent, 16, function()
-      local payload = ("\xc1"):rep(math.min(60000, limit(d, "frame")))
+      local payload = ("\xc1"):rep(limit(d, "frame", 60000))
       repeatedly(d, frame.pack { kind = 0x55, ctx = 3, payload = payload, more = true },
         24 << 20)
       repeatedly(d, frame.pack { kind = 0x40, payload = "", more = true }, 1 << 20)
@@ -184,7 +184,7 @@ abuse {
   why = "A reset costs its sender little; it must cost the callee no more.",
   run = function(t, d, parent)
     local ran = t:stat(parent).ran
-    local batch, left = limit(d, "contexts"), 10000
+    local batch, left = limit(d, "contexts", 256), 10000
     while left > 0 do
       local list, pieces = {}, {}
       for i = 1, math.min(batch, left) do
@@ -210,7 +210,7 @@ abuse {
   title = "Ten thousand OPENs of targets that are not there are each refused",
   why = "A refusal is cheap and frees its slot.",
   run = function(t, d)
-    local batch, left = limit(d, "contexts"), 10000
+    local batch, left = limit(d, "contexts", 256), 10000
     while left > 0 do
       local list = {}
       d:cork(function()
@@ -247,7 +247,7 @@ abuse {
   run = function(t, d, parent)
     within(t, parent, 24, function()
       local below = value.encode(map { target = "tck.echo",
-        args = map { v = value.bin(("x"):rep(math.min(200000, limit(d, "message") - 1000))) } })
+        args = map { v = value.bin(("x"):rep(limit(d, "message", 200000) - 1000)) } })
       local id, pieces = d:new_id(), {}
       for at = 1, #below - 1 do
         pieces[at] = frame.pack { kind = "OPEN", ctx = id, payload = below:sub(at, at),
@@ -271,7 +271,7 @@ abuse {
   run = function(t, d, parent)
     within(t, parent, 96, function()
       d:hold()
-      local v = value.bin(("f"):rep(math.min(60000, limit(d, "frame") - 1000)))
+      local v = value.bin(("f"):rep(limit(d, "frame", 60000) - 1000))
       for _ = 1, limit(d, "contexts") do d:open("tck.echo", map { v = v }) end
       for i = 1, 20 do
         t:alive(parent)
@@ -323,7 +323,7 @@ abuse {
   run = function(t, d, parent)
     d:open("tck.echo", map { v = 1 }):returns(1)
     within(t, parent, 16, function()
-      local payload = ("\xc1"):rep(math.min(60000, limit(d, "frame")))
+      local payload = ("\xc1"):rep(limit(d, "frame", 60000))
       repeatedly(d, frame.pack { kind = "ITEM", ctx = 1, payload = payload, more = true },
         32 << 20)
       d:barrier()
@@ -343,7 +343,7 @@ abuse {
     c:item(1)
     c:expect("STOP", "STREAM-002")
     within(t, parent, 16, function()
-      local item = value.encode(value.bin(("i"):rep(math.min(60000, limit(d, "frame") - 5))))
+      local item = value.encode(value.bin(("i"):rep(limit(d, "frame", 60000) - 5)))
       for i = 1, 500 do
         c:send("ITEM", nil, { payload = item })
         if i % 20 == 0 then d:barrier() end
@@ -369,9 +369,9 @@ for _, b in ipairs {
     why = "A decoder that calls itself runs out of stack.",
     run = function(t, d, parent)
       within(t, parent, 64, function()
-        local size = math.min(1000000, limit(d, "message") - 100)
+        local size = limit(d, "message", 1000000) - 100
         local payload = "\x82\xa6target\xa8tck.echo\xa4args\x91" .. b[2]:rep(size // #b[2])
-        local id, step = d:new_id(), limit(d, "frame")
+        local id, step = d:new_id(), limit(d, "frame", 65536)
         for at = 1, #payload, step do
           put(d, "OPEN", id, payload:sub(at, at + step - 1), { more = at + step <= #payload })
         end

@@ -101,11 +101,11 @@ pattern.both(case, {
   title = "Unfinished frames of extension kinds do not count as partials, contexts or credit",
   why = "They count against no limit but `frame`.",
   run = function(_, d)
-    for i = 1, d.monitor.limits.peer.partials * 2 + 400 do
+    for i = 1, d:limit("partials") * 2 + 400 do
       put(d, 0x42, d:new_id(), "\1", { more = true })
       if i % 100 == 0 then d:barrier() end
     end
-    local n = d.monitor.limits.peer.partials
+    local n = d:limit("partials")
     local list = {}
     for i = 1, n do
       local below, upper = inner(d)
@@ -126,7 +126,7 @@ pattern.both(case, {
     .. " byte",
   why = "The valid twin of the one that is a byte too long.",
   run = function(_, d)
-    local n = d.monitor.limits.peer.frame
+    local n = d:limit("frame")
     put(d, 0x40, 0, ("\xc1"):rep(n))
     d:barrier()
     put(d, 0x7e, 5, ("\xc1"):rep(n), { more = true })

@@ -108,7 +108,7 @@ for _, b in ipairs {
   }
 end
 
--- A testee that is told a process group, booted by hand: one that takes offence is to blame for that.
+-- A testee that is told a process group, booted by hand: taking offence at it has an id of its own.
 local function grouped(t, group, args)
   local id = uv.random(16)
   local p = t:spawn { id = id, actor = value.hex(id) .. "@" .. group .. " far away" }

@@ -150,7 +150,8 @@ case {
     local second = child.spawn(t, p)
     for fd, at in pairs(second.fds) do
       if fd > 2 then
-        t:check(own[at] and "SPAWN-008" or "SPAWN-004", not held[at], "no descriptor of the parent's",
+        local req = own[at] and "SPAWN-008" or "SPAWN-004"
+        t:check(req, not held[at], "no descriptor of the parent's",
           "descriptor " .. fd .. " is " .. at .. ", which the parent holds as "
             .. tostring(held[at]))
       end

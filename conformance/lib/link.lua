@@ -309,6 +309,22 @@ function Link:nothing(id, req)
   self.t:pass(req)
 end
 
+-- Limits ------------------------------------------------------------------------------------------
+
+local fillable = { frame = 1 << 20, message = 1 << 26, contexts = 4096, partials = 1024 }
+
+-- What the peer has announced as its limit `name`, or `enough` if that is less. Where a case has to
+-- go up to the limit itself, it must be one that can be reached.
+function Link:limit(name, enough)
+  local announced = self.monitor.limits.peer[name]
+  if enough then return math.min(announced, enough) end
+  if announced > fillable[name] then
+    self.t:unsupported("the testee announces " .. name .. " " .. announced
+      .. ", and the case has to reach it")
+  end
+  return announced
+end
+
 -- Contexts ----------------------------------------------------------------------------------------
 
 function Link:new_id()

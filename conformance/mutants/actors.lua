@@ -56,7 +56,7 @@ return {
   },
   {
     name = "hands-its-link-on", title = "lets the processes it starts inherit its link",
-    breaks = { "SPAWN-004" }, symptom = "no descriptor of the parent",
+    breaks = { "SPAWN-008" }, symptom = "no descriptor of the parent",
     patch = function(p)
       local uv = require "luv"
       local me
@@ -77,7 +77,7 @@ return {
   },
   {
     name = "wants-its-group", title = "refuses to start in a process group it does not know",
-    breaks = { "HELLO-001" }, symptom = "HELLO / the end of the input",
+    breaks = { "SPAWN-010" }, symptom = "HELLO / the end of the input",
     patch = function(p)
       env(p, "COPSE_ACTOR", function(value)
         return value:find("@", 1, true) == 33 and "nonsense" or value
@@ -226,7 +226,7 @@ return {
   },
   {
     name = "waits-for-every-reader", title = "waits without bound for terminals that nobody reads",
-    breaks = { "ACTOR-012" }, symptom = "RETURN on context 2 / nothing within",
+    breaks = { "ACTOR-013" }, symptom = "RETURN on context 2 / nothing within",
     patch = function(p)
       p.wrap(p.task, "after", function(real, ms, fn)
         local info = debug.getinfo(2, "n")
@@ -247,7 +247,7 @@ return {
   },
   {
     name = "lives-on", title = "does not exit after the terminal of copse.actor",
-    breaks = { "SPAWN-014" }, symptom = "the exit of the testee / nothing within",
+    breaks = { "SPAWN-014", "ODD-004" }, symptom = "the exit of the testee / nothing within",
     patch = function(p)
       p.wrap(p.actor.Actor, "exit", function(real, self, status)
         if self.context and self.context.concluded then return end
@@ -272,13 +272,13 @@ return {
   },
   {
     name = "outlives-its-parent", title = "does not watch the link of its parent",
-    breaks = { "SPAWN-024" }, symptom = "the exit of the child / nothing within",
+    breaks = { "SPAWN-023", "SPAWN-024" }, symptom = "the exit of the child / nothing within",
     patch = function(p) function p.hooks.watches_parent() return false end end,
   },
   {
     name = "no-watchdog",
     title = "leaves the watch over its parent to the loop its handlers run in",
-    breaks = { "SPAWN-024" }, symptom = "the exit of the child / nothing within",
+    breaks = { "SPAWN-023" }, symptom = "the exit of the child / nothing within",
     patch = function(p)
       function p.watchdog.start() end
     end,
@@ -456,6 +456,18 @@ return {
           return map
         end)
         return real(options)
+      end)
+    end,
+  },
+  {
+    name = "exports-under-every-name", title = "exports its handlers under copse., too",
+    breaks = { "ACTOR-007" }, symptom = "no_target",
+    patch = function(p)
+      p.wrap(p.actor, "boot", function(real, o)
+        local more = {}
+        for k, v in pairs(o.exports) do more[k:gsub("^tck%.", "copse.")] = v end
+        for k, v in pairs(more) do o.exports[k] = v end
+        return real(o)
       end)
     end,
   },

@@ -371,4 +371,50 @@ return {
       end)
     end,
   },
+  {
+    name = "cancels-only-who-waits", title = "forgets a CANCEL that finds no wait to end",
+    breaks = { "CANCEL-004" }, symptom = "CANCELLED",
+    patch = function(p)
+      p.wrap(p.context.arrived, "CANCEL", function(real, self, cancel)
+        if self.target == "tck.stubborn" then return end
+        return real(self, cancel)
+      end)
+    end,
+  },
+  {
+    name = "cancels-only-what-runs", title = "forgets a CANCEL that comes before the handler begins",
+    breaks = { "CANCEL-004", "CANCEL-005" }, symptom = "the terminal / nothing within",
+    patch = function(p)
+      p.wrap(p.context.arrived, "CANCEL", function(real, self, cancel)
+        if self.life ~= "opening" and not self.ran then return end
+        return real(self, cancel)
+      end)
+    end,
+  },
+  {
+    name = "begins-what-was-cancelled", title = "answers CANCELLED and runs the handler all the same",
+    breaks = { "CANCEL-004" }, symptom = "closed",
+    patch = function(p)
+      local real = p.serve.serve
+      function p.serve.serve(actor, ctx, open)
+        p.task.start(actor.scope, function()
+          if ctx.life == "ended" and ctx.target == "tck.open_gate" then
+            pcall(actor.exports[ctx.target], ctx, ctx.args)
+          end
+        end)
+        return real(actor, ctx, open)
+      end
+    end,
+  },
+  {
+    name = "patient-with-children", title = "gives children their own time, whatever is left of its grace",
+    breaks = { "CANCEL-017" }, symptom = "the end of the child",
+    patch = function(p)
+      p.wrap(p.spawn, "spawn", function(real, ...)
+        local child = real(...)
+        function child:patience(rung) return rung == "CANCEL" and self.grace or p.spawn.TERM end
+        return child
+      end)
+    end,
+  },
 }

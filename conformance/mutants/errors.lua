@@ -215,4 +215,11 @@ return {
       end)
     end,
   },
+  {
+    name = "last-error-wins", title = "passes on the last of several errors alone",
+    breaks = { "ERROR-009", "ERROR-006" }, symptom = "acme.first among the causes",
+    patch = function(p)
+      p.wrap(p.failure, "combine", function(_, errors) return errors[#errors] end)
+    end,
+  },
 }

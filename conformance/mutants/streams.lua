@@ -291,4 +291,24 @@ return {
       end)
     end,
   },
+  {
+    name = "result-hides-items", title = "drops the items that wait when RETURN arrives",
+    breaks = { "KIND-020" }, symptom = "items before the RETURN",
+    patch = function(p)
+      p.wrap(p.context.arrived, "RETURN", function(real, self, value)
+        self:drop_items()
+        return real(self, value)
+      end)
+    end,
+  },
+  {
+    name = "result-overtakes", title = "drops the last of the items that wait when RETURN arrives",
+    breaks = { "KIND-020" }, symptom = "items before the RETURN",
+    patch = function(p)
+      p.wrap(p.context.arrived, "RETURN", function(real, self, value)
+        if self.last >= self.first then self.items[self.last] = nil end
+        return real(self, value)
+      end)
+    end,
+  },
 }

@@ -4,9 +4,6 @@
 -- `mutate --full --write`.
 
 return {
-  ["values/ref-of-any-shape"] = {
-    ["VALUE-001"] = { "vector.whole.value-ref-map" },
-  },
   ["actors/asks-before-it-is-asked"] = {
     ["ACTOR-002"] = { "spawn.quiet" },
     ["ACTOR-015"] = { "hello.late-acceptor" },
@@ -33,14 +30,17 @@ return {
   ["actors/exits-with-one"] = {
     ["SPAWN-014"] = { "spawn.cancel-mess", "child.parent-ends" },
   },
+  ["actors/exports-under-every-name"] = {
+    ["ACTOR-007"] = { "refusal.reserved.parent", "refusal.reserved.dialled" },
+  },
   ["actors/finishes-at-once"] = {
     ["ACTOR-012"] = { "spawn.end.drains", "spawn.end.other-link-finishes" },
   },
   ["actors/forgets-nothing"] = {
     ["REG-001"] = { "registry.register" },
+    ["REG-003"] = { "registry.order" },
     ["REG-004"] = { "registry.names" },
     ["REG-006"] = { "registry.gone.loss" },
-    ["REG-003"] = { "registry.order" },
   },
   ["actors/goes-without-the-rest"] = {
     ["ACTOR-016"] = { "child.parent-ends", "spawn.cancel.error" },
@@ -49,7 +49,10 @@ return {
     ["EXT-001"] = { "probe" },
   },
   ["actors/hands-its-link-on"] = {
-    ["SPAWN-004"] = { "child.descriptors" },
+    ["SPAWN-008"] = { 
+      "child.descriptors.own-link.stdio-pair",
+      "child.descriptors.own-link.pair"
+     },
   },
   ["actors/hands-its-variables-on"] = {
     ["ACTOR-001"] = { "child.died.last-frames" },
@@ -73,19 +76,20 @@ return {
   },
   ["actors/lists-nothing"] = {
     ["REG-001"] = { "registry.register" },
+    ["REG-003"] = { "registry.order" },
     ["REG-004"] = { "registry.names" },
     ["REG-006"] = { "registry.gone.loss" },
     ["REG-008"] = { "registry.watch.bound" },
-    ["REG-003"] = { "registry.order" },
   },
   ["actors/lives-on"] = {
-    ["SPAWN-014"] = { "spawn.bad-args.log" },
+    ["ODD-004"] = { "probe" },
+    ["SPAWN-014"] = { "probe" },
   },
   ["actors/newest-first"] = {
     ["REG-003"] = { "registry.order" },
   },
   ["actors/no-watchdog"] = {
-    ["SPAWN-024"] = { "death.loss.hang" },
+    ["SPAWN-023"] = { "death.loss.spin" },
   },
   ["actors/nobody-is-an-error"] = {
     ["REG-004"] = { "registry.order", "registry.names" },
@@ -94,7 +98,8 @@ return {
     ["REG-003"] = { "registry.order", "registry.twice" },
   },
   ["actors/outlives-its-parent"] = {
-    ["SPAWN-024"] = { "death.loss.hang" },
+    ["SPAWN-023"] = { "death.loss.hang" },
+    ["SPAWN-024"] = { "death.link.hello-only" },
   },
   ["actors/registers-anyone"] = {
     ["REG-009"] = { "registry.denied" },
@@ -144,7 +149,7 @@ return {
     ["SEC-002"] = { "abuse.claimed-identity" },
   },
   ["actors/waits-for-every-reader"] = {
-    ["ACTOR-012"] = { "spawn.end.other-link" },
+    ["ACTOR-013"] = { "spawn.end.other-link" },
   },
   ["actors/waits-for-nothing"] = {
     ["DEADLINE-002"] = { "registry.wait.deadline" },
@@ -154,7 +159,7 @@ return {
     ["REG-005"] = { "registry.wait.there" },
   },
   ["actors/wants-its-group"] = {
-    ["HELLO-001"] = { "spawn.actor.foreign-group" },
+    ["SPAWN-010"] = { "spawn.actor.foreign-group", "spawn.actor.foreign-group.namespace" },
   },
   ["actors/watchers-without-bound"] = {
     ["REG-008"] = { "registry.watch.bound" },
@@ -188,8 +193,8 @@ return {
     ["CTX-008"] = { "loss.no-retry" },
   },
   ["calls/error-waits-for-its-end"] = {
-    ["KIND-021"] = { "state.opener-out.open.terminal" },
     ["ERROR-005"] = { "vector.whole.call-refused" },
+    ["KIND-021"] = { "state.opener-out.open.terminal" },
     ["MODEL-004"] = { "group.two" },
   },
   ["calls/first-fragment-is-all"] = {
@@ -237,8 +242,8 @@ return {
     ["KIND-014"] = { "refusal.no-target.parent", "extension.targets.parent" },
   },
   ["calls/no-target-is-silence"] = {
-    ["KIND-014"] = { "refusal.no-target.stream" },
     ["ERROR-005"] = { "vector.whole.call-refused" },
+    ["KIND-014"] = { "refusal.no-target.stream" },
   },
   ["calls/open-again"] = {
     ["CTX-002"] = { "state.callee.ended.open.error.dialled" },
@@ -311,8 +316,11 @@ return {
     ["MODEL-002"] = { "cancel.wide.16", "cancel.order.tree-3x4" },
   },
   ["cancelling/begins-though-cancelled"] = {
-    ["CANCEL-006"] = { "deadline.zero.parent", "deadline.zero.dialled" },
-    ["CTX-006"] = { "terminal.ran.parent", "terminal.ran.dialled" },
+    ["CANCEL-006"] = { "deadline.zero.dialled", "deadline.zero.parent" },
+    ["CTX-006"] = { "cancel.at-once.dialled", "terminal.ran.dialled" },
+  },
+  ["cancelling/begins-what-was-cancelled"] = {
+    ["CANCEL-004"] = { "cancel.recorded.unbegun.dialled", "cancel.recorded.unbegun.parent" },
   },
   ["cancelling/by-is-missing"] = {
     ["CANCEL-013"] = { "cancel.wide.error", "deadline.explicit" },
@@ -339,6 +347,13 @@ return {
     ["LINK-006"] = { "bye.waits.relay-cancelled" },
     ["MODEL-004"] = { "cancel.wide.error-then-cancel" },
     ["MODEL-005"] = { "cancel.wide.2" },
+  },
+  ["cancelling/cancels-only-what-runs"] = {
+    ["CANCEL-004"] = { "cancel.recorded.unbegun.parent" },
+    ["CANCEL-005"] = { "cancel.at-once.parent" },
+  },
+  ["cancelling/cancels-only-who-waits"] = {
+    ["CANCEL-004"] = { "cancel.recorded.defied.dialled", "cancel.recorded.defied.parent" },
   },
   ["cancelling/deadline-does-not-wait"] = {
     ["CANCEL-003"] = { "deadline.opener.once" },
@@ -376,7 +391,10 @@ return {
   },
   ["cancelling/finishes-a-cancelled-open"] = {
     ["CANCEL-002"] = { "state.opener.opening.cancelled-after-cancel" },
-    ["KIND-019"] = { "state.opener.opening.cancelled-after-cancel" },
+    ["KIND-019"] = { 
+      "state.opener.opening.cancelled-after-cancel",
+      "state.opener.opening.cancelled-after-cancel"
+     },
   },
   ["cancelling/grace-grows"] = {
     ["CANCEL-003"] = { "cancel.grace.not-lengthened" },
@@ -406,6 +424,9 @@ return {
   ["cancelling/origin-is-parent"] = {
     ["CANCEL-012"] = { "cancel.wide.16", "spawn.cancel.deadline" },
   },
+  ["cancelling/patient-with-children"] = {
+    ["CANCEL-017"] = { "cancel.ladder.shortened" },
+  },
   ["cancelling/return-after-cancel-fails"] = {
     ["CANCEL-007"] = { "cancel.relay.returns", "deadline.explicit-return" },
     ["CANCEL-008"] = { "cancel.wide.mixed" },
@@ -415,8 +436,8 @@ return {
     ["CANCEL-007"] = { "deadline.explicit-return" },
   },
   ["cancelling/scope-ends-early"] = {
-    ["MODEL-002"] = { "cancel.relay.waits" },
     ["ERROR-006"] = { "group.two" },
+    ["MODEL-002"] = { "cancel.relay.waits" },
   },
   ["cancelling/sends-after-cancel"] = {
     ["STREAM-003"] = { "group.two" },
@@ -479,6 +500,10 @@ return {
   ["errors/groups-nest"] = {
     ["ERROR-007"] = { "group.flat" },
   },
+  ["errors/last-error-wins"] = {
+    ["ERROR-006"] = { "group.order", "group.cancelled" },
+    ["ERROR-009"] = { "error.clean-up.context", "error.clean-up.group" },
+  },
   ["errors/one-error-cancels-all"] = {
     ["ACTOR-008"] = { "error.isolated" },
   },
@@ -503,9 +528,14 @@ return {
     ["KIND-013"] = { "refusal.among-calls.parent", "refusal.among-calls.dialled" },
     ["KIND-014"] = { "refusal.no-target.parent", "refusal.no-target.dialled" },
   },
+  ["errors/says-closing-to-all"] = {
+  },
   ["errors/unknown-codes-are-failed"] = {
     ["ERROR-005"] = { "error.code.acme.quota" },
-    ["ERROR-010"] = { "vector.whole.call-unknown-code", "extension.error-code.acme-quota.parent" },
+    ["ERROR-010"] = { 
+      "vector.whole.call-unknown-code",
+      "extension.error-code.acme-quota.parent"
+     },
   },
   ["errors/via-begins-with-oneself"] = {
     ["ERROR-002"] = { "error.data.nil", "error.data.str" },
@@ -534,10 +564,10 @@ return {
     ["FRAME-022"] = { "abuse.open-cancel.unfinished" },
   },
   ["framing/checks-context-before-length"] = {
-    ["FRAME-002"] = {
+    ["FRAME-002"] = { 
       "frame.order.length-context-link.parent",
-      "frame.order.length-context-link.dialled",
-    },
+      "frame.order.length-context-link.dialled"
+     },
   },
   ["framing/checks-each-fragment"] = {
     ["FRAME-017"] = { "fragment.discard.item.parent", "fragment.discard.item.dialled" },
@@ -555,7 +585,10 @@ return {
     ["FRAME-017"] = { "fragment.discard.item.parent", "fragment.discard.item.dialled" },
   },
   ["framing/error-does-not-replace"] = {
-    ["FRAME-017"] = { "fragment.discard.terminal.parent", "fragment.discard.terminal.dialled" },
+    ["FRAME-017"] = { 
+      "fragment.discard.terminal.parent",
+      "fragment.discard.terminal.dialled"
+     },
   },
   ["framing/forgets-more"] = {
     ["FRAME-014"] = { "frame.sent.fragments.parent", "frame.sent.fragments.dialled" },
@@ -577,16 +610,19 @@ return {
     ["FRAME-011"] = { "abuse.discarded.ended", "vector.whole.late-cancel" },
     ["KIND-014"] = { "refusal.no-target.stream" },
     ["KIND-019"] = { "cancel.ended.parent", "cancel.ended.dialled" },
-    ["LIMIT-009"] = {
+    ["LIMIT-009"] = { 
       "limit.partials.ended-not-counted.parent",
-      "limit.partials.ended-not-counted.dialled",
-    },
+      "limit.partials.ended-not-counted.dialled"
+     },
   },
   ["framing/many-unfinished-opens"] = {
     ["FRAME-020"] = { "fragment.open.second.parent" },
   },
   ["framing/mixes-messages"] = {
-    ["FRAME-014"] = { "frame.sent.item-fragments.parent", "frame.sent.item-fragments.dialled" },
+    ["FRAME-014"] = { 
+      "frame.sent.item-fragments.parent",
+      "frame.sent.item-fragments.dialled"
+     },
     ["FRAME-016"] = { "frame.sent.in-turn.parent", "frame.sent.in-turn.dialled" },
   },
   ["framing/more-on-any-kind"] = {
@@ -608,8 +644,8 @@ return {
     ["FRAME-005"] = { "child.died.last-frames" },
     ["FRAME-014"] = { "frame.sent.fragments.parent" },
     ["KIND-014"] = { "refusal.no-target.parent" },
-    ["SPAWN-015"] = { "child.died.last-frames" },
     ["KIND-018"] = { "error.pass.whole" },
+    ["SPAWN-015"] = { "child.died.last-frames" },
   },
   ["framing/ping-on-any-context"] = {
     ["FRAME-004"] = { "frame.context.link-kind.BYE.dialled" },
@@ -626,7 +662,10 @@ return {
     ["FRAME-015"] = { "frame.ended.empty.parent" },
   },
   ["framing/takes-items-without-the-feature"] = {
-    ["FRAME-005"] = { "frame.kind.ITEM.no-stream.parent", "frame.kind.ITEM.no-stream.dialled" },
+    ["FRAME-005"] = { 
+      "frame.kind.ITEM.no-stream.parent",
+      "frame.kind.ITEM.no-stream.dialled"
+     },
   },
   ["framing/takes-mixed-messages"] = {
     ["FRAME-018"] = { "vector.whole.open-mixed", "vector.whole.error-replaced" },
@@ -677,14 +716,17 @@ return {
     ["LIMIT-009"] = { "limit.partials.discarded-count.parent" },
   },
   ["handshake/echo-is-a-version"] = {
-    ["HELLO-007"] = { "hello.order.echo-version.acceptor", "hello.order.echo-version.connector" },
+    ["HELLO-007"] = { 
+      "hello.order.echo-version.acceptor",
+      "hello.order.echo-version.connector"
+     },
   },
   ["handshake/end-with-a-payload"] = {
     ["FRAME-003"] = { "frame.length.END.above.dialled" },
-    ["LIMIT-006"] = {
+    ["LIMIT-006"] = { 
       "frame.length.END.whole-payload.parent",
-      "frame.length.END.whole-payload.dialled",
-    },
+      "frame.length.END.whole-payload.dialled"
+     },
   },
   ["handshake/errors-are-not-cut"] = {
     ["LIMIT-010"] = { "error.cut.via", "error.cut.own" },
@@ -696,50 +738,56 @@ return {
     ["HELLO-004"] = { "vector.whole.hello-noise" },
   },
   ["handshake/knows-no-echo"] = {
-    ["HELLO-007"] = { "hello.order.echo-version.acceptor", "hello.order.echo-version.connector" },
+    ["HELLO-007"] = { 
+      "hello.order.echo-version.acceptor",
+      "hello.order.echo-version.connector"
+     },
   },
   ["handshake/long-control-frames"] = {
     ["FRAME-003"] = { "frame.length.PONG.above.parent" },
-    ["LIMIT-006"] = {
+    ["LIMIT-006"] = { 
       "frame.length.PING.whole-payload.parent",
-      "frame.length.CREDIT.whole-payload.parent",
-    },
+      "frame.length.CREDIT.whole-payload.parent"
+     },
   },
   ["handshake/long-hello"] = {
     ["FRAME-003"] = { "frame.length.BYE.above.parent" },
     ["LIMIT-006"] = { "frame.length.BYE.whole-payload.dialled" },
   },
   ["handshake/no-context-limit"] = {
-    ["LIMIT-007"] = {
+    ["LIMIT-007"] = { 
       "limit.contexts.above.bad-payload.parent",
-      "limit.contexts.above.bad-payload.dialled",
-    },
+      "limit.contexts.above.bad-payload.dialled"
+     },
   },
   ["handshake/no-frame-limit"] = {
     ["FRAME-003"] = { "frame.length.OPEN.huge.parent" },
-    ["FRAME-010"] = { "frame.length.whole-payload.parent", "frame.length.whole-payload.dialled" },
+    ["FRAME-010"] = { 
+      "frame.length.whole-payload.parent",
+      "frame.length.whole-payload.dialled"
+     },
     ["LIMIT-004"] = { "vector.whole.open-frame" },
   },
   ["handshake/no-large-limits"] = {
     ["HELLO-002"] = { "limit.default.frame-24", "vector.whole.hello-large-limits" },
-    ["LIMIT-003"] = {
+    ["LIMIT-003"] = { 
       "hello.good.limits-greatest.acceptor",
-      "hello.good.limits-frame-24.acceptor",
-    },
+      "hello.good.limits-frame-24.acceptor"
+     },
   },
   ["handshake/no-message-limit"] = {
     ["LIMIT-005"] = { "limit.message.above.OPEN.parent" },
   },
   ["handshake/no-minima"] = {
-    ["LIMIT-002"] = { "vector.whole.hello-frame-small" },
+    ["HELLO-003"] = { "vector.whole.hello-frame-small" },
+    ["LIMIT-002"] = { "hello.bad.limits-contexts-15.connector" },
   },
   ["handshake/no-partials-limit"] = {
     ["LIMIT-008"] = { "limit.partials.above.OPEN.parent" },
   },
   ["handshake/one-version-only"] = {
-    ["HELLO-002"] = { "vector.whole.hello-range" },
-    ["HELLO-010"] = { "hello.good.range.acceptor", "hello.good.range.connector" },
-    ["LIVE-001"] = { "heartbeat.busy" },
+    ["HELLO-002"] = { "vector.bytewise.hello-range", "vector.whole.hello-range" },
+    ["HELLO-010"] = { "hello.good.range-two.connector", "hello.good.range.connector" },
   },
   ["handshake/opens-beyond-the-limit"] = {
     ["LIMIT-007"] = { "limit.contexts.kept-17.parent", "limit.contexts.kept-17.dialled" },
@@ -769,10 +817,10 @@ return {
   ["handshake/unknown-features-are-faults"] = {
     ["ACTOR-005"] = { "extension.grease.parent", "extension.grease.dialled" },
     ["HELLO-002"] = { "vector.whole.hello-full" },
-    ["HELLO-014"] = {
+    ["HELLO-014"] = { 
       "hello.good.features-unknown.acceptor",
-      "hello.good.features-unknown.connector",
-    },
+      "hello.good.features-unknown.connector"
+     },
   },
   ["handshake/waits-for-a-slot"] = {
     ["LIMIT-015"] = { "limit.contexts.kept-17.parent" },
@@ -842,10 +890,10 @@ return {
   },
   ["links/extensions-count-as-opened"] = {
     ["EXT-003"] = { "extension.grease.parent", "extension.grease.dialled" },
-    ["EXT-004"] = {
+    ["EXT-004"] = { 
       "extension.context.fresh.dialled",
-      "extension.context.fresh-other-parity.parent",
-    },
+      "extension.context.fresh-other-parity.parent"
+     },
     ["KIND-003"] = { "abuse.extension.flood", "extension.grease.parent" },
   },
   ["links/extensions-have-a-context"] = {
@@ -907,7 +955,7 @@ return {
     ["LINK-009"] = { "bye.own.crossed-by-open" },
   },
   ["links/silence-is-death"] = {
-    ["LIVE-006"] = { "silence.parent" },
+    ["LIVE-006"] = { "silence.dialled" },
   },
   ["links/strangers-without-bound"] = {
     ["ACTOR-001"] = { "child.died.last-frames" },
@@ -950,10 +998,10 @@ return {
     ["ACTOR-001"] = { "child.actor.open" },
   },
   ["spawning/crossing-open-is-a-loss"] = {
-    ["ACTOR-017"] = {
+    ["ACTOR-017"] = { 
       "cross-link.open-actorterminal.parent-late",
-      "cross-link.open-actorterminal.parent-early",
-    },
+      "cross-link.open-actorterminal.parent-early"
+     },
   },
   ["spawning/deaths-are-not-told"] = {
     ["SPAWN-016"] = { "child.own.exit", "child.own.hang" },
@@ -1030,7 +1078,10 @@ return {
     ["STREAM-005"] = { "queued.order", "stop.before-started.parent" },
   },
   ["streams/answers-stop-twice"] = {
-    ["STREAM-001"] = { "cancel.then.stop.dialled", "state.opener-out.ended.stop.from-the-start" },
+    ["STREAM-001"] = { 
+      "cancel.then.stop.dialled",
+      "state.opener-out.ended.stop.from-the-start"
+     },
     ["STREAM-003"] = { "abuse.stop.flood", "vector.whole.duplex-stop" },
   },
   ["streams/counts-headers"] = {
@@ -1047,10 +1098,10 @@ return {
   ["streams/end-after-stop"] = {
     ["CREDIT-007"] = { "cross.item-stop.callee-beyond" },
     ["STREAM-002"] = { "stop.of-the-callee.parent", "state.callee-in.stopped.end.parent" },
-    ["STREAM-003"] = {
+    ["STREAM-003"] = { 
       "state.callee-in.ended.end.by-end-after-stop.dialled",
-      "state.callee-in.ended.item.by-end-after-stop.parent",
-    },
+      "state.callee-in.ended.item.by-end-after-stop.parent"
+     },
   },
   ["streams/end-does-not-wake"] = {
     ["STREAM-002"] = { "state.callee-in.open.end.parent" },
@@ -1116,6 +1167,12 @@ return {
   ["streams/refunds-what-it-discards"] = {
     ["CREDIT-007"] = { "grant.discarded-counts.parent" },
   },
+  ["streams/result-hides-items"] = {
+    ["KIND-020"] = { "opener.return.16.parent", "opener.byte-by-byte.parent" },
+  },
+  ["streams/result-overtakes"] = {
+    ["KIND-020"] = { "opener.return.1.parent", "opener.end.2.parent" },
+  },
   ["streams/smaller-totals"] = {
     ["CREDIT-008"] = { "vector.whole.credit-smaller" },
   },
@@ -1165,7 +1222,10 @@ return {
   },
   ["values/counts-the-control-map"] = {
     ["VALUE-008"] = { "value.place.args.accepted", "value.place.error-data.accepted" },
-    ["VALUE-011"] = { "value.place.hello-unknown.accepted", "value.place.limits-unknown.accepted" },
+    ["VALUE-011"] = { 
+      "value.place.hello-unknown.accepted",
+      "value.place.limits-unknown.accepted"
+     },
   },
   ["values/cuts-inside-a-character"] = {
     ["VALUE-001"] = { "payload.text.error-cut.parent", "payload.text.cancel-cut.parent" },
@@ -1185,7 +1245,10 @@ return {
   },
   ["values/nests-too-little"] = {
     ["VALUE-008"] = { "value.place.ping.accepted", "value.place.pong.accepted" },
-    ["VALUE-011"] = { "value.place.hello-unknown.accepted", "value.place.limits-unknown.accepted" },
+    ["VALUE-011"] = { 
+      "value.place.hello-unknown.accepted",
+      "value.place.limits-unknown.accepted"
+     },
   },
   ["values/no-binary32"] = {
     ["VALUE-006"] = { "value.float32.parent", "value.float32.dialled" },
@@ -1196,10 +1259,16 @@ return {
   ["values/no-long-strings"] = {
     ["VALUE-006"] = { "value.map.parent", "value.ref.parent" },
     ["VALUE-008"] = { "value.place.pong.accepted", "value.place.meta.accepted" },
-    ["VALUE-011"] = { "value.place.bye-unknown.accepted", "value.place.limits-unknown.accepted" },
+    ["VALUE-011"] = { 
+      "value.place.bye-unknown.accepted",
+      "value.place.limits-unknown.accepted"
+     },
   },
   ["values/ping-of-nothing"] = {
     ["VALUE-001"] = { "value.edge.PONG.empty.parent" },
+  },
+  ["values/ref-of-any-shape"] = {
+    ["VALUE-001"] = { "vector.whole.value-ref-map" },
   },
   ["values/sends-equal-keys"] = {
     ["EXT-001"] = { "probe" },

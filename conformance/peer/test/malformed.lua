@@ -25,6 +25,7 @@ end
 function exports.stops(ctx)
   ctx:open_window(2, 1000)
   ctx:started()
+  ctx:flush() -- a grant that has not been written is withdrawn by STOP
   ctx:stop()
   task.wait(ctx.signal, function() return false end)
 end
