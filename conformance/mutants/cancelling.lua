@@ -43,7 +43,7 @@ return {
   {
     name = "begins-though-cancelled",
     title = "runs a handler though it has answered that it did not",
-    breaks = { "CANCEL-006", "CTX-006" },
+    breaks = { "CANCEL-006", "CTX-006", "CANCEL-004" },
     symptom = "handlers run, tck.stat included: 1 / handlers run, tck.stat included:",
     patch = function(p)
       p.wrap(p.context.Context, "conclude_cancelled", function(real, self, ran)

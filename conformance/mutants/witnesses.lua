@@ -316,8 +316,9 @@ return {
     ["MODEL-002"] = { "cancel.wide.16", "cancel.order.tree-3x4" },
   },
   ["cancelling/begins-though-cancelled"] = {
-    ["CANCEL-006"] = { "deadline.zero.dialled", "deadline.zero.parent" },
-    ["CTX-006"] = { "cancel.at-once.dialled", "terminal.ran.dialled" },
+    ["CANCEL-004"] = { "cancel.recorded.unbegun.dialled", "cancel.recorded.unbegun.parent" },
+    ["CANCEL-006"] = { "deadline.zero.parent", "deadline.zero.dialled" },
+    ["CTX-006"] = { "terminal.ran.dialled", "terminal.ran.parent" },
   },
   ["cancelling/begins-what-was-cancelled"] = {
     ["CANCEL-004"] = { "cancel.recorded.unbegun.dialled", "cancel.recorded.unbegun.parent" },
