@@ -56,7 +56,7 @@ return {
   },
   {
     name = "hands-its-link-on", title = "lets the processes it starts inherit its link",
-    breaks = { "SPAWN-008" }, symptom = "no descriptor of the parent",
+    breaks = { "SPAWN-008" }, symptom = "no descriptor of its parent's own link",
     patch = function(p)
       local uv = require "luv"
       local me

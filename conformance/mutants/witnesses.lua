@@ -83,7 +83,7 @@ return {
   },
   ["actors/lives-on"] = {
     ["ODD-004"] = { "probe" },
-    ["SPAWN-014"] = { "probe" },
+    ["SPAWN-014"] = { "spawn.bad-args.log" },
   },
   ["actors/newest-first"] = {
     ["REG-003"] = { "registry.order" },

@@ -426,8 +426,14 @@ static void a_bye_that_is_not_answered_for_ten_seconds_is_followed_by_bye_timeou
   let_the_bound_pass(&b);
   until(&b, &b.lost);
   assert_false(b.graceful);
-  hear(&t, b.fd); /* its engine has an answer, which is never said */
-  assert_string_equal(t.bye, "timeout");
+  /* The engine of this end has ended with the first BYE: the bytes themselves are looked at. */
+  uint8_t said[4096];
+  size_t size = 0;
+  while (!memmem(said, size, "timeout", 7)) {
+    ssize_t n = read(b.fd, said + size, sizeof said - size);
+    if (n > 0) size += (size_t)n;
+    else pair_turn(b.rt->loop);
+  }
   copse_wire_free(t.wire);
   bare_end(&b);
 }
