@@ -291,7 +291,9 @@ function M:life(side, c, f, continues)
   local req = blame_of(c, side)
   self.touch(req)
   if cell.result == "violation" or cell.result == "misuse" or cell.result == "nothing" then
-    if c.life == "ended" and side == "peer" then req = "KIND-019" end
+    if c.life == "ended" and side == "peer" then
+      req = c.mine and "KIND-019" or c.cancelled and "CANCEL-002" or req
+    end
     if f.name == "ITEM" or f.name == "END" then
       if c.life == "waiting" or c.life == "running" then req = "KIND-017" end
     end

@@ -392,10 +392,6 @@ return {
   },
   ["cancelling/finishes-a-cancelled-open"] = {
     ["CANCEL-002"] = { "state.opener.opening.cancelled-after-cancel" },
-    ["KIND-019"] = { 
-      "state.opener.opening.cancelled-after-cancel",
-      "state.opener.opening.cancelled-after-cancel"
-     },
   },
   ["cancelling/grace-grows"] = {
     ["CANCEL-003"] = { "cancel.grace.not-lengthened" },
