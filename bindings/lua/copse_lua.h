@@ -48,7 +48,8 @@ typedef struct copse_lua_run_options {
   /* The report on stderr: 1 coloured, 0 plain, -1 if stderr is a terminal. */
   int colour;
   /* This process is a template: Lua actors are cloned from it (see copse_template_serve), and
-   * copse_lua_run returns in each of them, when it has ended. */
+   * copse_lua_run returns in each of them, when it has ended. With `exits`, what the host has
+   * registered by atexit(3) runs in a clone only if that has loaded a module written in C. */
   bool template_only;
 } copse_lua_run_options;
 

@@ -8,6 +8,9 @@
  * each with a list of its free slots. A page without a slot in use goes back to malloc, but for as
  * many as are in use: the collector will want them in its next cycle.
  *
+ * The first few thousand blocks are malloc's all the same. It lays them side by side, while each size
+ * begins a page of its own; and for an actor that lives a moment, each page is a fault.
+ *
  * A block must tell by itself where it came from: a state has some before it comes here, and an
  * object that shrinks may have to stay where it is, since Lua does not expect that shrinking fails.
  * What malloc gives is aligned to 16 bytes; slots lie 8 bytes beside.
@@ -35,7 +38,8 @@ enum {
   LARGEST = 256, /* what is larger is malloc's */
   CLASSES = LARGEST / STEP,
   BESIDE = 8,
-  MALLOC_HEAD = 16 /* left to malloc, so that its pages follow each other without gaps */
+  MALLOC_HEAD = 16, /* left to malloc, so that its pages follow each other without gaps */
+  YOUNG = 4096
 };
 
 typedef struct slot {
@@ -54,6 +58,7 @@ static struct {
   page *open[CLASSES]; /* pages with a free slot */
   page *empty;
   size_t empty_count, page_count;
+  size_t young; /* blocks that malloc gives yet */
 } pool;
 
 static page *page_of(void *block) { return (page *)((uintptr_t)block & ~(uintptr_t)(PAGE - 1)); }
@@ -139,7 +144,12 @@ static void release(void *block) {
   else free(block);
 }
 
-static void *obtain(size_t size) { return size <= LARGEST ? take(size) : malloc(size); }
+static void *obtain(size_t size) {
+  if (size > LARGEST) return malloc(size);
+  if (!pool.young) return take(size);
+  pool.young--;
+  return malloc(size);
+}
 
 static void *resize(void *block, size_t old_size, size_t size) {
   if (!is_slot(block) && size > LARGEST) return realloc(block, size);
@@ -162,5 +172,6 @@ static void *allocate(void *ud, void *block, size_t old_size, size_t size) {
 }
 
 void copse__lua_memory_use(lua_State *L) {
+  pool.young = YOUNG;
   if (!WATCHED && _Alignof(max_align_t) > BESIDE) lua_setallocf(L, allocate, NULL);
 }
