@@ -64,6 +64,9 @@ function M.leave_finalizers()
   end
 end
 
+-- Loads a module in C, which has something to do when the process ends.
+function M.load(file) assert(package.loadlib(file, "luaopen_last_words"))() end
+
 -- Bothers the template of a parent with a signal, again and again.
 M.bother = copse.context(function(ctx, parent, signal)
   ctx:started()
@@ -162,6 +165,10 @@ function scenarios.finalizers()
   end
 end
 
+function scenarios.last_words(file)
+  with_template(function(n) spawn(n, "speaker"):call("load", file) end)
+end
+
 function scenarios.option()
   with_template(function(n)
     local function environ(options)
@@ -231,6 +238,6 @@ function scenarios.deep()
   end)
 end
 
-function M.main(scenario) scenarios[scenario]() end
+function M.main(scenario, ...) scenarios[scenario](...) end
 
 return M
