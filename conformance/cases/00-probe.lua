@@ -1,4 +1,5 @@
 -- SPDX-License-Identifier: MIT
+--
 -- The probe: how far a testee comes at all. It runs before everything else; what it does not reach,
 -- the cases that need it cannot be judged by.
 local case = ...

@@ -1,4 +1,5 @@
 -- SPDX-License-Identifier: MIT
+--
 -- The byte vectors of appendix B: each whole, byte by byte, cut in two at every byte, and in one
 -- write with what comes before it. Generated from SPEC.md.
 --
@@ -35,8 +36,8 @@ local requirement_of = {
   ["credit-smaller"] = "CREDIT-008", ["value-reserved"] = "VALUE-001", ["value-bomb"] = "VALUE-009",
   ["value-str-long"] = "VALUE-009", ["value-map-bomb"] = "VALUE-009", ["value-utf8"] = "VALUE-002",
   ["value-overlong"] = "VALUE-002", ["value-surrogate"] = "VALUE-002",
-  ["value-uint64"] = "VALUE-003", ["value-key-float"] = "VALUE-004", ["value-key-nil"] =
-    "VALUE-004",
+  ["value-uint64"] = "VALUE-003", ["value-key-float"] = "VALUE-004",
+  ["value-key-nil"] = "VALUE-004",
   ["value-key-array"] = "VALUE-004", ["value-ref-empty"] = "VALUE-015",
   ["value-ref-map"] = "VALUE-015", ["value-depth-33"] = "VALUE-008",
   ["value-args-depth-33"] = "VALUE-008", ["extension-long"] = "LIMIT-004",
@@ -44,7 +45,7 @@ local requirement_of = {
   ["kind-unassigned"] = "FRAME-005", ["kind-later"] = "FRAME-005",
   -- what is accepted
   ["hello-unknown-key"] = "VALUE-011", ["hello-range"] = "HELLO-010", ["hello-full"] = "HELLO-014",
-  ["hello-large-limits"] = "LIMIT-003", ["call-named"] = "KIND-012", ["call-gap"] = "FRAME-007",
+  ["hello-large-limits"] = "LIMIT-003", ["call-named"] = "KIND-012", ["call-gap"] = "FRAME-001",
   ["call-unknown-key"] = "VALUE-011", ["call-expired"] = "DEADLINE-004",
   ["call-fragments"] = "FRAME-014", ["call-fragments-crossed"] = "FRAME-018",
   ["call-cancel"] = "CANCEL-012", ["call-cancel-again"] = "CANCEL-003",
@@ -379,8 +380,9 @@ end
 -- What is to be seen above, at tck.relay, of a vector that the suite sends below as the callee.
 local seen_above = {
   ["call-return"] = function(upper) upper:returns(7, "KIND-018") end,
-  ["call-error"] = function(upper) upper:errors("failed", "ERROR-005", { message =
-    "no such luck" }) end,
+  ["call-error"] = function(upper)
+    upper:errors("failed", "ERROR-005", { message = "no such luck" })
+  end,
   ["call-refused"] = function(upper) upper:errors("no_target", "ERROR-005") end,
   ["call-unasked"] = function(upper) upper:errors("cancelled", "CANCEL-011") end,
   ["call-unknown-code"] = function(upper) upper:errors("acme.quota", "ERROR-010") end,

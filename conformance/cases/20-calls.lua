@@ -1,11 +1,13 @@
 -- SPDX-License-Identifier: MIT
--- Calls: one frame each way, what OPEN implies, which refusal comes first, many contexts at once.
+--
+-- Calls: one frame each way. What OPEN says and implies, in which order handlers begin, and the one
+-- terminal that every context has, also where the link is lost.
 local case = ...
+local Link = require "link"
 local context = require "context"
 local pattern = require "pattern"
 local uv = require "luv"
 local value = require "value"
-local Link = require "link"
 local map, array = value.map, value.array
 
 local illegal = { illegal = true }
@@ -149,8 +151,8 @@ case {
     local upper = p:open("tck.relay", map { target = "x.below", args = map { a = 1 } })
     check(p:accept("x.below"))
     upper:returns(1)
-    upper = p:open("tck.nursery", map { open = array { map { target = "x.a" },
-      map { target = "x.b" } } })
+    upper = p:open("tck.nursery",
+      map { open = array { map { target = "x.a" }, map { target = "x.b" } } })
     check(p:accept("x.a"))
     check(p:accept("x.b"))
     upper:expect("STARTED")
@@ -296,8 +298,9 @@ local ways = {
   end },
   { "unknown", "ERROR", function(_, p) return p:open("tck.nothing", map {}) end },
   { "bad-args", "ERROR", function(_, p) return p:open("tck.gate", map {}) end },
-  { "deadline", "CANCELLED", function(_, p) return p:open("tck.echo", map {},
-    { deadline = 0 }) end },
+  { "deadline", "CANCELLED", function(_, p)
+    return p:open("tck.echo", map {}, { deadline = 0 })
+  end },
   { "denied", "ERROR", function(_, p) return p:open("copse.actor", map {}) end },
   { "relay", "RETURN", function(_, p)
     local c = p:open("tck.relay", map { target = "x.below" })
@@ -416,245 +419,6 @@ for _, kind in ipairs { "STARTED", "ITEM" } do
     end,
   })
 end
-
--- Refusals ----------------------------------------------------------------------------------------
-
--- Everything that is wrong with an OPEN beside the reason that has to be given.
-local refusals = {
-  { "no-target", "no_target", { "tck.nothing", map {}, { deadline = 0 } } },
-  { "no-target.stream", "no_target", { "tck.nothing", map { started = 1 }, { send = true } } },
-  { "denied", "denied", { "copse.actor", map { parent = 7 }, { deadline = 0 } } },
-  { "denied.empty", "denied", { "copse.actor", map {}, {} } },
-}
-for _, r in ipairs(refusals) do
-  pattern.both(case, {
-    id = "refusal.first." .. r[1], req = { "CTX-010", "ERROR-011" },
-    title = "Of several reasons to refuse an OPEN, " .. r[2] .. " comes first: " .. r[1],
-    why = "All peers have to say the same; and a refusal ends the context alone.",
-    run = function(t, p)
-      local before = t:stat(p).ran
-      local c = p:open(table.unpack(r[3]))
-      c:errors(r[2], "CTX-010")
-      p:nothing(c.id, "KIND-019")
-      p:open("tck.echo", map { v = 1 }):returns(1, "ERROR-011")
-      t:is("CTX-010", t:stat(p).ran - before, 2, "handlers begun, tck.stat and tck.echo:")
-    end,
-  })
-end
-
-pattern.both(case, {
-  id = "refusal.first.deadline", req = { "CTX-010", "DEADLINE-004" },
-  title = "A deadline of 0 comes before bad arguments",
-  why = "Time is over before the handler is asked what it can use.",
-  run = function(t, p)
-    local before = t:stat(p).ran
-    for _, args in ipairs { map {}, map { key = 7 }, array { array {} } } do
-      p:open("tck.gate", args, { deadline = 0 }):is_cancelled({ origin = "deadline", ran = false },
-        "CTX-010")
-      p:open("tck.gate", args):errors("bad_args", "KIND-013")
-    end
-    t:check("CTX-010", t:stat(p).ran - before <= 4, "at most the three that judged their arguments",
-      tostring(t:stat(p).ran - before))
-  end,
-})
-
-case {
-  id = "refusal.first.closing", req = { "CTX-010", "ACTOR-009" },
-  title = "On an actor that finishes, `closing` comes before all but the `denied` of copse.actor",
-  why = "An actor that ends says so, whatever else could be said of the OPEN.",
-  run = function(t)
-    local p = t:boot()
-    local c = p:open("tck.gate", map { key = "k", value = 1 }, { send = true })
-    c:expect("STARTED")
-    p.actor:finish()
-    p:barrier()
-    p:open("tck.echo", map { v = 1 }):errors("closing", "ACTOR-009")
-    p:open("tck.nothing", map {}):errors("closing", "CTX-010")
-    p:open("tck.echo", map { v = 1 }, { deadline = 0 }):errors("closing", "CTX-010")
-    p:open("tck.gate", map {}):errors("closing", "CTX-010")
-    p:open("tck.nothing", map {}, { deadline = 0 }):errors("closing", "CTX-010")
-    p:open("copse.actor", map {}):errors("denied", "CTX-010")
-    c:cancel()
-    c:is_cancelled({}, "ACTOR-012")
-    p.actor:expect("RETURN", "ACTOR-012")
-    p:await_eof("SPAWN-014")
-    p:close()
-    t:expect_exit(p.process, 0)
-  end,
-}
-
-case {
-  id = "refusal.first.not-ready", req = { "CTX-010", "ACTOR-003" }, needs = "hello",
-  title = "Before STARTED of copse.actor, `not_ready` comes before no target, no time and no use",
-  why = "It is safe to retry, which none of the others would say.",
-  run = function(t)
-    local p = t:spawn()
-    t:handshake(p)
-    p:open("tck.nothing", map {}, { deadline = 0 }):errors("not_ready", "CTX-010")
-    p:open("tck.gate", map {}):errors("not_ready", "CTX-010")
-    p:open("tck.gate", map {}, { deadline = 0, send = true }):errors("not_ready", "CTX-010")
-    p.actor = p:open("copse.actor", t:actor_args(), { send = true })
-    p.actor:expect("STARTED", "ACTOR-005")
-    p:open("tck.nothing", map {}, { deadline = 0 }):errors("no_target", "CTX-010")
-  end,
-}
-
-pattern.both(case, {
-  id = "refusal.among-calls", req = { "ERROR-011", "KIND-014" },
-  title = "Refusals and calls in one write do not disturb each other",
-  why = "A refusal is the end of one context and of nothing else.",
-  run = function(_, p)
-    local good, bad, late = {}, {}, {}
-    p:cork(function()
-      for i = 1, 4 do
-        good[i] = p:open("tck.echo", map { v = i })
-        bad[i] = p:open("tck.nothing" .. i, map {})
-        late[i] = p:open("tck.gate", map { key = 7 })
-      end
-    end)
-    for i = 1, 4 do
-      late[i]:errors("bad_args", "KIND-013")
-      bad[i]:errors("no_target", "KIND-014")
-      good[i]:returns(i, "ERROR-011")
-    end
-  end,
-})
-
--- Many contexts -----------------------------------------------------------------------------------
-
--- As many contexts as the testee lets the suite have, copse.actor left out.
-local function capacity(p, most) return math.min((p.peer.limits or {}).contexts or 256,
-  most) - 2 end
-
-pattern.both(case, {
-  id = "many.at-once", req = { "KIND-018", "CTX-009" },
-  title = "As many calls at once as the limit allows, in one write, each with its own answer",
-  why = "An answer that reaches the wrong context is the worst of faults.",
-  run = function(_, p)
-    local list, n = {}, capacity(p, 200)
-    p:cork(function()
-      for i = 1, n do list[i] = p:open("tck.echo", map { v = i * 7 }) end
-    end)
-    for i = n, 1, -1 do list[i]:returns(i * 7) end
-    p:nothing(nil, "KIND-019")
-  end,
-})
-
-pattern.both(case, {
-  id = "many.waiting", req = { "KIND-018", "CTX-009" },
-  title = "A hundred waiting contexts end with one gate, and calls go on meanwhile",
-  why = "Contexts that wait cost the others nothing.",
-  run = function(t, p)
-    local list, n = {}, capacity(p, 100)
-    for i = 1, n do list[i] = p:open("tck.gate", map { key = "all", value = i }) end
-    for i = 1, n do list[i]:expect("STARTED") end
-    for i = 1, 20 do p:open("tck.echo", map { v = i }):returns(i) end
-    t:is("KIND-018", t:stat(p).inbound, n, "contexts open:")
-    t:open_gate(p, "all")
-    for i = 1, n do list[i]:returns(i) end
-  end,
-})
-
-case {
-  id = "many.in-a-row", req = { "KIND-018", "LIMIT-014" },
-  title = "Two thousand calls one after another, each in the slot of the one before",
-  why = "An id, a slot or a table that is not given back shows here.",
-  run = function(t)
-    local p = t:boot()
-    for i = 1, 2000 do p:open("tck.echo", map { v = i }):returns(i) end
-  end,
-}
-
-for seed = 1, 6 do
-  pattern.both(case, {
-    id = "many.mixed." .. seed, req = { "KIND-018", "KIND-019", "CTX-009" },
-    title = "Calls, gates, relays, failures, refusals and cancellations in a drawn order, number "
-      .. seed,
-    why = "Each ends as it would have ended alone, however they are mixed.",
-    run = function(t, p)
-      local state = seed * 2654435761 % 4294967296
-      local function draw(n)
-        state = (state * 1664525 + 1013904223) % 4294967296
-        return (state >> 16) % n + 1
-      end
-      local waiting, opened, inner = {}, 0, {}
-      local deeds = {
-        function(i) return { p:open("tck.echo", map { v = i }), "RETURN", i } end,
-        function(i) return { p:open("tck.fail", map { code = "acme.c" .. i }), "ERROR", "acme.c"
-          .. i } end,
-        function() return { p:open("tck.nothing", map {}), "ERROR", "no_target" } end,
-        function(i)
-          return { p:open("tck.gate", map { key = "m" .. i, value = i }), "RETURN", i,
-            before = function(c)
-              c:expect("STARTED")
-              t:open_gate(p, "m" .. i)
-            end }
-        end,
-        function()
-          return { p:open("tck.gate", map { key = "never" }), "CANCELLED", before = function(c)
-            c:expect("STARTED")
-            c:cancel()
-          end }
-        end,
-        function(i)
-          return { p:open("tck.relay", map { target = "x.r" .. i }), "RETURN", i * 3,
-            before = function()
-            inner[i] = p:accept("x.r" .. i)
-            inner[i]:returns_with(i * 3)
-          end }
-        end,
-        function(i)
-          return { p:open("tck.relay", map { target = "x.r" .. i }), "CANCELLED",
-            before = function(c)
-            inner[i] = p:accept("x.r" .. i)
-            c:cancel()
-            inner[i]:expect("CANCEL", "MODEL-005")
-            inner[i]:cancelled_with {}
-          end }
-        end,
-      }
-      local function settle(k)
-        local w = table.remove(waiting, k)
-        local c = w[1]
-        if w.before then w.before(c) end
-        local f = c:expect(w[2], "KIND-018")
-        if w[2] == "RETURN" then t:is("KIND-018", f.value, w[3], "RETURN") end
-        if w[2] == "ERROR" then t:is("KIND-018", f.value.code, w[3], "code") end
-      end
-      while opened < 150 do
-        if #waiting < 12 and draw(3) > 1 then
-          opened = opened + 1
-          waiting[#waiting + 1] = deeds[draw(#deeds)](opened)
-        elseif #waiting > 0 then
-          settle(draw(#waiting))
-        end
-      end
-      while #waiting > 0 do settle(draw(#waiting)) end
-      p:nothing(nil, "KIND-019")
-    end,
-  })
-end
-
-case {
-  id = "many.links", req = { "LINK-002", "KIND-018" },
-  title = "The same ids on five links are five different contexts",
-  why = "Ids, limits and credit belong to the link.",
-  run = function(t)
-    local p = t:boot { listen = true }
-    local links, list = {}, {}
-    for i = 1, 5 do
-      links[i] = t:dial(p)
-      list[i] = links[i]:open("tck.gate", map { key = "g" .. i, value = i })
-      list[i]:expect("STARTED")
-      t:is("LINK-002", list[i].id, 1, "id")
-    end
-    for _, i in ipairs { 3, 1, 5, 2, 4 } do
-      t:open_gate(p, "g" .. i)
-      list[i]:returns(i, "LINK-002")
-      for k = 1, 5 do links[k]:nothing(nil, "LINK-002") end
-    end
-  end,
-}
 
 -- Loss --------------------------------------------------------------------------------------------
 

@@ -1,19 +1,14 @@
 -- SPDX-License-Identifier: MIT
+--
 -- The tables of chapter 9, cell by cell: both halves of a context at the testee, as callee and as
 -- opener.
 local case, spec = ...
-local frame = require "frame"
+local play = require "play"
 local statetable = require "statetable"
 local value = require "value"
 local map, array = value.map, value.array
 
 local illegal = { illegal = true }
-
--- The terminal of a context, whatever is before it.
-local function terminal(c)
-  return c.link:await_frame(function(f) return f.ctx == c.id and frame.terminal[f.name] end,
-    "the terminal of context " .. c.id, "KIND-018")
-end
 
 -- The out half of a callee ------------------------------------------------------------------------
 
@@ -57,8 +52,8 @@ end })
 
 -- Stopped and owing END: only before STARTED can a callee be seen there ([STREAM-005]).
 local function owing(p)
-  local c = p:open("tck.relay", map { target = "x.below" }, { send = true, credit = array { 4,
-    4000 } })
+  local c = p:open("tck.relay", map { target = "x.below" },
+    { send = true, credit = array { 4, 4000 } })
   c.inner = p:accept("x.below", "KIND-018")
   c:stop()
   p:nothing(c.id, "STREAM-005")
@@ -127,8 +122,8 @@ for way, reach in statetable.sorted(out_ended) do
     c:stop(illegal)
     goes_on(t, p, c, way)
   end })
-  out_case("ended", "CREDIT", { via = way, req = { "STREAM-001", "CREDIT-008" }, run = function(t,
-    p)
+  local req = { "STREAM-001", "CREDIT-008" }
+  out_case("ended", "CREDIT", { via = way, req = req, run = function(t, p)
     local c = reach(t, p)
     c:credit(9, 9000, illegal)
     c:credit(1, 1, illegal)
@@ -143,9 +138,8 @@ end
 
 -- After CANCEL the opener may not say more, but what it says concerns a half that has ended.
 local function after_cancel(_, p)
-  local c = p:open("tck.cleanup", map { name = "c", key = "k", shield = 600000 },
+  local c = play.cleanup(p, { key = "k", shield = 600000 },
     { send = true, credit = array { 4, 4000 } })
-  c:expect("STARTED")
   c:cancel { grace = 600000 }
   p:nothing(c.id, "MODEL-002")
   return c
@@ -180,12 +174,7 @@ local function in_case(state, event, o)
   inn:case_for(state, event, o)
 end
 
-local function sink(p, args)
-  local c = p:open("tck.sink", map(args or {}), { send = true })
-  c:expect("STARTED")
-  c:await_credit(4, "CREDIT-001")
-  return c
-end
+local function sink(p, args) return play.sink(p, args, 4) end
 
 in_case("open", "ITEM", { run = function(t, p)
   local c = sink(p)
@@ -318,7 +307,7 @@ oout:case_for("open", "STOP", { profile = "registry", req = { "STREAM-004", "STR
     inner:returns_with()
     -- The registration is over, and what held it learns so: how it ends is the handler's affair.
     if p.monitor:life_of(upper.id) ~= "ended" then upper:finish() end
-    terminal(upper)
+    upper:terminal("KIND-018")
   end })
 oout:case_for("open", "CREDIT", { profile = "registry", req = { "STREAM-001", "CREDIT-002" },
   run = function(t)

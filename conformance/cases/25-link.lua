@@ -1,9 +1,11 @@
 -- SPDX-License-Identifier: MIT
+--
 -- The link table of chapter 10, cell by cell, for the testee as connector (the link of its parent)
 -- and as acceptor (a link that the suite dialled).
 local case, spec = ...
 local context = require "context"
 local frame = require "frame"
+local play = require "play"
 local statetable = require "statetable"
 local value = require "value"
 local map = value.map
@@ -14,8 +16,9 @@ local illegal = { illegal = true }
 local frames = {
   HELLO = function(l) l:send { "HELLO", value = l:hello_value(), illegal = true } end,
   BYE = function(l) l:send { "BYE", value = map { code = "none" }, illegal = true } end,
-  ["BYE CODE"] = function(l) l:send { "BYE", value = map { code = "internal" },
-    illegal = true } end,
+  ["BYE CODE"] = function(l)
+    l:send { "BYE", value = map { code = "internal" }, illegal = true }
+  end,
   PING = function(l) l:send { "PING", value = "p", illegal = true } end,
   PONG = function(l) l:send { "PONG", value = "unasked", illegal = true } end,
   OPEN = function(l)
@@ -69,13 +72,6 @@ local roles = {
     end,
   },
 }
-
--- A gate that stays open on the link, closed or not.
-local function gate(l)
-  local c = l:open("tck.gate", map { key = "k", value = 7 }, { send = true })
-  c:expect("STARTED")
-  return c
-end
 
 local function violation(role, cell, req, reach)
   return function(t, event)
@@ -156,7 +152,7 @@ local effects = {
 
 local function in_closing(t, role)
   local l = roles[role].open(t)
-  local c = gate(l)
+  local c = play.gate(l, {}, { send = true })
   l:bye()
   l:await_frame(function(f) return f.name == "BYE" end, "BYE", "LINK-008")
   return l, c
@@ -164,11 +160,13 @@ end
 
 local function in_open(t, role)
   local l = roles[role].open(t)
-  return l, gate(l)
+  return l, play.gate(l, {}, { send = true })
 end
 
-local reach = { open = in_open, closing = in_closing, hello = function(t,
-  role) return roles[role].hello(t) end }
+local reach = {
+  open = in_open, closing = in_closing,
+  hello = function(t, role) return roles[role].hello(t) end,
+}
 
 local events = { "HELLO", "BYE", "BYE CODE", "PING", "PONG", "OPEN", "other", "EOF" }
 

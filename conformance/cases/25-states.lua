@@ -1,4 +1,5 @@
 -- SPDX-License-Identifier: MIT
+--
 -- The state tables of chapters 8 and 9, cell by cell: the testee is brought into the state, the
 -- frame is sent, and what the cell says has to come of it. A violation is answered beside a valid
 -- twin on the same link; what is ignored or accepted leaves a link that serves.
@@ -15,8 +16,9 @@ local illegal = { illegal = true }
 
 -- Each is well-formed by itself, so that nothing but its moment can be wrong with it.
 local frames = {
-  ["OPEN+"] = function(c, o) c:send("OPEN", nil, { payload = "\x82\xa6tar", more = true,
-    illegal = o.illegal }) end,
+  ["OPEN+"] = function(c, o)
+    c:send("OPEN", nil, { payload = "\x82\xa6tar", more = true, illegal = o.illegal })
+  end,
   OPEN = function(c, o) c:send("OPEN", map { target = "tck.echo", args = map { v = 7 } }, o) end,
   ITEM = function(c, o) c:item(1, o) end,
   END = function(c, o) c:finish(o) end,
@@ -304,8 +306,8 @@ local openers = {
     return { upper = upper, inner = p:accept("x.below", "KIND-018") }
   end,
   nursery = function(_, p)
-    local upper = p:open("tck.nursery", map { open = array { map { target = "x.beside" },
-      map { target = "x.below" } } })
+    local upper = p:open("tck.nursery",
+      map { open = array { map { target = "x.beside" }, map { target = "x.below" } } })
     local s = { upper = upper, beside = p:accept("x.beside", "KIND-018"),
       inner = p:accept("x.below", "KIND-018") }
     upper:expect("STARTED")
@@ -339,8 +341,9 @@ local endings = {
   end,
 }
 
-local function sender_of(event) return frames[event == "CANCELLED after CANCEL" and "CANCELLED"
-  or event] end
+local function sender_of(event)
+  return frames[event == "CANCELLED after CANCEL" and "CANCELLED" or event]
+end
 
 -- A context of the testee's that takes this frame.
 local function opener_twin(t, p, event)
@@ -390,8 +393,9 @@ local opener_events = { "STARTED", "ITEM", "END", "STOP", "CREDIT", "RETURN", "E
   "CANCELLED after CANCEL" }
 
 -- An id of the testee's parity that it is far from having opened.
-local function never_opened(p) return context.new(p, (1 << 40) + (p.connector and 0 or 1),
-  false) end
+local function never_opened(p)
+  return context.new(p, (1 << 40) + (p.connector and 0 or 1), false)
+end
 
 local opener_reach = {
   waiting = {
@@ -499,8 +503,9 @@ end
 local function opening_opener(t, p)
   local limits = p.peer.limits or {}
   local size = math.min((limits.message or 1 << 20) - 1000, 900000)
-  if size < 400000 then t:unsupported("a message that no transport takes at once is beyond its "
-    .. "limits") end
+  if size < 400000 then
+    t:unsupported("a message that no transport takes at once is beyond its limits")
+  end
   local upper = p:open("tck.relay", map { target = "x.below",
     args = array { value.bin(("x"):rep(size)) } },
     { split = 16000 })
@@ -554,8 +559,9 @@ opening_case("CANCELLED after CANCEL", { ends = true, run = function(t, p, s, pa
   s.upper:cancel { grace = 60000 }
   settle(t, parent)
   p:release()
-  local f = p:await_frame(function(f) return f.ctx == s.inner.id and (f.name == "CANCEL"
-    or not f.more) end,
+  local f = p:await_frame(function(f)
+    return f.ctx == s.inner.id and (f.name == "CANCEL" or not f.more)
+  end,
     "CANCEL between the fragments of OPEN", "FRAME-024")
   t:check("FRAME-024", f.name == "CANCEL", "CANCEL before the last fragment of OPEN",
     "the whole OPEN")

@@ -1,53 +1,22 @@
 -- SPDX-License-Identifier: MIT
+--
 -- Chapter 4: messages in fragments. What may stand between them, what discards them, and when a
 -- message is judged.
 local case = ...
 local Context = require "context"
 local frame = require "frame"
 local pattern = require "pattern"
+local play = require "play"
 local value = require "value"
 local map, array = value.map, value.array
+local inner, fresh = play.inner, play.fresh
+local echo, sample = play.echo, play.sample
 
--- Frames whatever they are: the monitor follows them where it can and says nothing of the suite.
-local function put(d, kind, ctx, payload, o)
-  o = o or {}
-  d:say(frame.pack { kind = kind, ctx = ctx, payload = payload, more = o.more, length = o.length })
-end
-
-local echo = value.encode(map { target = "tck.echo", args = map { v = 7 } })
-
-local function sink(d, o)
-  local c = d:open("tck.sink", map(o or {}), { send = true })
-  c:expect("STARTED")
-  c:await_credit(4, "CREDIT-001")
-  return c
-end
-local function duplex(d)
-  local c = d:open("tck.duplex", map {}, { send = true, credit = { 16, 1 << 20 } })
-  c:expect("STARTED")
-  c:await_credit(4, "CREDIT-001")
-  return c
-end
--- A context that the testee opened on the suite, and the one above it.
-local function inner(d, o)
-  local upper = d:open("tck.relay", map { target = "x.in" }, o)
-  return d:accept("x.in"), upper
-end
-local function fresh(d) return { id = d:new_id() } end
-local function reject(o)
-  o.req, o.why = o.req, o.why or "The peer is told which rule it broke, and where."
-  pattern.reject(case, o)
-end
-
-local sample = {
-  OPEN = echo, STARTED = "\xc0", ITEM = "\1", END = "", STOP = "", CREDIT = "\x92\1\1",
-  CANCEL = value.encode(map { origin = "requested" }), RETURN = "\7",
-  ERROR = value.encode(map { code = "failed", message = "" }),
-  CANCELLED = value.encode(map { origin = "requested", ran = true }),
-  HELLO = value.encode(map { copse = { 1, 1 }, actor = value.ref(("h"):rep(16), "h", {}) }),
-  BYE = value.encode(map { code = "none" }), PING = "\1", PONG = "\1",
-}
 local of_stream = { ITEM = "stream", STOP = "stream", CREDIT = "stream" }
+local _, reject = pattern.with(case, { why = "The peer is told which rule it broke, and where." })
+
+local function sink(d, args) return play.sink(d, args, 4) end
+local function duplex(d) return play.duplex(d, { credit = { 16, 1 << 20 }, items = 4 }) end
 
 -- Messages in fragments ---------------------------------------------------------------------------
 
@@ -207,9 +176,9 @@ local function unfinished(name, on, intruders, profile)
       why = "A receiver that mixes two messages passes on one that nobody sent.",
       setup = function(_, d) return on(d) end,
       bad = function(_, d, c)
-        put(d, name, c.id, sample[name]:sub(1, 1), { more = true })
+        d:put(name, c.id, sample[name]:sub(1, 1), { more = true })
         d:barrier()
-        put(d, second, c.id, other ~= second and sample[second]:sub(1, 1) or sample[second],
+        d:put(second, c.id, other ~= second and sample[second]:sub(1, 1) or sample[second],
           { more = other ~= second })
       end,
     }
@@ -232,8 +201,8 @@ reject {
     return c
   end,
   bad = function(_, d, c)
-    put(d, "ERROR", c.id, sample.ERROR:sub(1, 9), { more = true })
-    put(d, "CANCELLED", c.id, sample.CANCELLED)
+    d:put("ERROR", c.id, sample.ERROR:sub(1, 9), { more = true })
+    d:put("CANCELLED", c.id, sample.CANCELLED)
   end,
 }
 reject {
@@ -246,8 +215,8 @@ reject {
     return c
   end,
   bad = function(_, d, c)
-    put(d, "CANCELLED", c.id, sample.CANCELLED:sub(1, 9), { more = true })
-    put(d, "RETURN", c.id, sample.RETURN)
+    d:put("CANCELLED", c.id, sample.CANCELLED:sub(1, 9), { more = true })
+    d:put("RETURN", c.id, sample.RETURN)
   end,
 }
 
@@ -267,7 +236,7 @@ pattern.both(case, {
       c:cancel { origin = "error", message = "changed my mind" }
       c:is_cancelled({ ran = false, origin = "error", message = "changed my mind" }, "FRAME-022")
       -- What was on its way is ignored: the context has ended.
-      put(d, "CANCEL", id, sample.CANCEL)
+      d:put("CANCEL", id, sample.CANCEL)
       d:nothing(id, "FRAME-011")
     end
     d:open("tck.echo", map { v = 1 }):returns(1)
@@ -325,13 +294,13 @@ reject {
   why = "A message that is never finished is never judged.",
   setup = function(_, d)
     local id = d:new_id()
-    put(d, "OPEN", id, "\xc1", { more = true })
+    d:put("OPEN", id, "\xc1", { more = true })
     d:nothing(id, "FRAME-023")
-    put(d, "OPEN", id, "\xc1\xc1", { more = true })
+    d:put("OPEN", id, "\xc1\xc1", { more = true })
     d:nothing(id, "FRAME-023")
     return { id = id }
   end,
-  bad = function(_, d, c) put(d, "OPEN", c.id, "\xc1") end,
+  bad = function(_, d, c) d:put("OPEN", c.id, "\xc1") end,
 }
 
 pattern.both(case, {
@@ -342,10 +311,10 @@ pattern.both(case, {
     local c = sink(d, { stop_after = 1, linger = "k", window = array { 16, 1 << 20 } })
     c:item(1)
     c:expect("STOP", "STREAM-002")
-    put(d, "ITEM", c.id, "\xc1\xc1\xc1")
+    d:put("ITEM", c.id, "\xc1\xc1\xc1")
     d:nothing(c.id, "FRAME-023")
-    put(d, "ITEM", c.id, "\xa5", { more = true })
-    put(d, "ITEM", c.id, "\xff")
+    d:put("ITEM", c.id, "\xa5", { more = true })
+    d:put("ITEM", c.id, "\xff")
     d:nothing(c.id, "FRAME-023")
     c:finish()
     t:open_gate(d, "k")
@@ -380,11 +349,11 @@ reject {
   title = "A second unfinished OPEN is a violation `frame`",
   why = "Handlers begin in the order in which their OPENs became complete.",
   setup = function(_, d)
-    put(d, "OPEN", d:new_id(), echo:sub(1, 3), { more = true })
+    d:put("OPEN", d:new_id(), echo:sub(1, 3), { more = true })
     d:barrier()
     return { id = d:new_id() }
   end,
-  bad = function(_, d, c) put(d, "OPEN", c.id, echo:sub(1, 3), { more = true }) end,
+  bad = function(_, d, c) d:put("OPEN", c.id, echo:sub(1, 3), { more = true }) end,
 }
 
 pattern.both(case, {
@@ -417,11 +386,11 @@ reject {
   why = "From its first fragment on the id is used.",
   setup = function(_, d)
     local low, high = d:new_id(), d:new_id()
-    put(d, "OPEN", high, echo:sub(1, 3), { more = true })
+    d:put("OPEN", high, echo:sub(1, 3), { more = true })
     d:barrier()
     return { id = low }
   end,
-  bad = function(_, d, c) put(d, "OPEN", c.id, echo) end,
+  bad = function(_, d, c) d:put("OPEN", c.id, echo) end,
 }
 
 -- What the testee sends ---------------------------------------------------------------------------

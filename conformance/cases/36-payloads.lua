@@ -1,32 +1,16 @@
 -- SPDX-License-Identifier: MIT
+--
 -- Chapter 5.2 and the field tables of chapter 7: control maps, field by field. What each may hold,
 -- what it may not, keys that nobody knows, keys that come twice, and texts that have to be cut.
 local case = ...
 local frame = require "frame"
 local pattern = require "pattern"
+local play = require "play"
 local value = require "value"
 local map, array, raw = value.map, value.array, value.raw
+local inner, cancelled_inner, fresh = play.inner, play.cancelled_inner, play.fresh
 
-local function put(d, kind, ctx, payload)
-  d:say(frame.pack { kind = kind, ctx = ctx, payload = payload })
-end
-
-local function gate(d)
-  local c = d:open("tck.gate", map { key = "k" }, { send = true })
-  c:expect("STARTED")
-  return c
-end
-local function inner(d)
-  local upper = d:open("tck.relay", map { target = "x.in" })
-  return d:accept("x.in"), upper
-end
-local function cancelled_inner(d)
-  local c, upper = inner(d)
-  upper:cancel()
-  c:expect("CANCEL")
-  return c, upper
-end
-local function fresh(d) return { id = d:new_id() } end
+local function gate(d) return play.gate(d, {}, { send = true }) end
 local function none() return { id = 0 } end
 
 local none_given = {}
@@ -81,9 +65,9 @@ local code = {
   good = { ("c"):rep(64), "acme.code", "x" },
 }
 local credit = {
-  bad = { array {}, array { 1 }, array { 1, 2, 3 }, array { -1, 1 }, array { 1, -1 }, array { 1.0,
-    1 },
-    array { "1", 1 }, array { nil_, 1 }, array { big + 1, 1 }, array { 1, big + 1 }, map {},
+  bad = { array {}, array { 1 }, array { 1, 2, 3 }, array { -1, 1 }, array { 1, -1 },
+    array { 1.0, 1 }, array { "1", 1 }, array { nil_, 1 }, array { big + 1, 1 },
+    array { 1, big + 1 }, map {},
     map { [0] = 1, [1] = 1 }, 7, "1", true, value.bin "\1\1" },
   good = { array { 0, 0 }, array { big, big }, raw "\xdc\0\2\1\1" },
 }
@@ -123,8 +107,8 @@ local tables = {
         array { map { code = "c", message = "m", cancelled = 1 } },
         array { map { code = "c", message = "m", causes = array { map { code = "c" } } } },
         array { value.pairs { { "code", "c" }, { "message", "m" }, { 7, 7 } } },
-        array { nested(9) }, many(65), array { map { code = "group", message = "",
-          causes = many(64) } } },
+        array { nested(9) }, many(65),
+        array { map { code = "group", message = "", causes = many(64) } } },
       good = { array {}, array { nested(8) }, many(64),
         array { map { code = "group", message = "", causes = many(63) } },
         array { map { code = "acme.x", message = "m", data = nil_, future = 1, type = "T",
@@ -167,7 +151,7 @@ for _, kind in ipairs(sorted(tables)) do
           local shown = v == none_given and "left out" or value.show(v)
           t:log { link = d.name, dir = "*", text = name .. " is " .. shown }
           local c = tab.on(d)
-          put(d, kind, c.id, with(tab.base, name, v))
+          d:put(kind, c.id, with(tab.base, name, v))
           d:violation("schema", c.id, v == addressed and "VALUE-018" or "VALUE-012")
         end
         t:alive(parent)
@@ -184,7 +168,7 @@ for _, kind in ipairs(sorted(tables)) do
           local d = t:dial(parent)
           t:log { link = d.name, dir = "*", text = name .. " is " .. value.show(v) }
           local c, upper = tab.on(d)
-          put(d, kind, c.id, with(tab.base, name, v))
+          d:put(kind, c.id, with(tab.base, name, v))
           if tab.ends then
             -- A BYE with a code ends the link, without an answer.
             d:await_eof("LINK-015")
@@ -218,7 +202,7 @@ case {
       t:log { link = d.name, dir = "*", text = "CREDIT " .. value.show(v) }
       local c = d:open("tck.source", map {}, { credit = { 0, 0 } })
       c:expect("STARTED")
-      put(d, "CREDIT", c.id, value.encode(v))
+      d:put("CREDIT", c.id, value.encode(v))
       d:violation("schema", c.id, "VALUE-012")
     end
     t:alive(parent)
@@ -241,7 +225,7 @@ for _, kind in ipairs(sorted(tables)) do
     title = kind .. " with the key `" .. first .. "` twice is a violation `schema`",
     why = "Two readers that keep different ones disagree about what was said.",
     setup = function(_, d) return tab.on(d) end,
-    bad = function(_, d, c) put(d, kind, c.id, encoded(pairs_of[1])) end,
+    bad = function(_, d, c) d:put(kind, c.id, encoded(pairs_of[1])) end,
   })
   pattern.reject(case, {
     id = "payload." .. kind .. ".twice-other-format", req = "VALUE-010", code = "schema",
@@ -249,7 +233,7 @@ for _, kind in ipairs(sorted(tables)) do
     why = "A key is its value, not its bytes.",
     setup = function(_, d) return tab.on(d) end,
     bad = function(_, d, c)
-      put(d, kind, c.id, encoded { raw("\xd9" .. string.char(#first) .. first), pairs_of[1][2] })
+      d:put(kind, c.id, encoded { raw("\xd9" .. string.char(#first) .. first), pairs_of[1][2] })
     end,
   })
   pattern.reject(case, {
@@ -257,20 +241,20 @@ for _, kind in ipairs(sorted(tables)) do
     title = kind .. " with an unknown key twice is a violation `schema`",
     why = "The rule is about keys, not about those that are known.",
     setup = function(_, d) return tab.on(d) end,
-    bad = function(_, d, c) put(d, kind, c.id, encoded({ "acme.x", 1 }, { "acme.x", 2 })) end,
+    bad = function(_, d, c) d:put(kind, c.id, encoded({ "acme.x", 1 }, { "acme.x", 2 })) end,
   })
   pattern.reject(case, {
     id = "payload." .. kind .. ".integer-key", req = "VALUE-012", code = "schema",
     title = kind .. " with an integer as key is a violation `schema`",
     why = "Keys of control maps are str.",
     setup = function(_, d) return tab.on(d) end,
-    bad = function(_, d, c) put(d, kind, c.id, encoded { 7, 7 }) end,
+    bad = function(_, d, c) d:put(kind, c.id, encoded { 7, 7 }) end,
   })
   pattern.reject(case, {
     id = "payload." .. kind .. ".no-map", req = "VALUE-012", code = "schema",
     title = kind .. " that is an array is a violation `schema`", why = "It has to be a map.",
     setup = function(_, d) return tab.on(d) end,
-    bad = function(_, d, c) put(d, kind, c.id, "\x92\1\2") end,
+    bad = function(_, d, c) d:put(kind, c.id, "\x92\1\2") end,
   })
 end
 
@@ -280,7 +264,7 @@ pattern.reject(case, {
   why = "An error is a control map wherever it stands.",
   setup = function(_, d) return inner(d) end,
   bad = function(_, d, c)
-    put(d, "ERROR", c.id, value.encode(map { code = "group", message = "", causes = array {
+    d:put("ERROR", c.id, value.encode(map { code = "group", message = "", causes = array {
       value.pairs { { "code", "failed" }, { "message", "a" }, { "message", "b" } } } }))
   end,
 })
@@ -291,7 +275,7 @@ pattern.both(case, {
   why = "Nobody need look for it on receipt; what is passed on unread may keep it.",
   run = function(t, d)
     local id = d:new_id()
-    put(d, "OPEN", id, "\x82\xa6target\xa8tck.echo\xa4args\x91\x82\xa1a\1\xa1a\2")
+    d:put("OPEN", id, "\x82\xa6target\xa8tck.echo\xa4args\x91\x82\xa1a\1\xa1a\2")
     local f = d:await_frame(function(f) return f.ctx == id end, "RETURN", "VALUE-005")
     t:check("VALUE-005", f.name == "RETURN" or f.value.code == "bad_args",
       "RETURN, or ERROR `bad_args`",
@@ -307,8 +291,9 @@ pattern.both(case, {
   title = "References that the testee sends as `by`, `actor` and in `via` have no addresses, and"
     .. " no key is nil",
   why = "They name; nobody dials them. What has no value is left out.",
-  boot = { listen = true, hello = { actor = value.ref(("s"):rep(16), "suite",
-    { "unix:/suite" }) } },
+  boot = {
+    listen = true, hello = { actor = value.ref(("s"):rep(16), "suite", { "unix:/suite" }) },
+  },
   run = function(t, d)
     local function look(m, where)
       for _, k in ipairs { "by", "actor" } do
@@ -332,8 +317,8 @@ pattern.both(case, {
     below:fail_with { code = "acme.y", message = "m" }
     look(upper:errors("acme.y", "VALUE-018"), "ERROR")
     -- A cancellation that the testee begins names the testee.
-    local n = d:open("tck.nursery", map { open = array { map { target = "x.a" },
-      map { target = "x.b" } } })
+    local n = d:open("tck.nursery",
+      map { open = array { map { target = "x.a" }, map { target = "x.b" } } })
     local a, b = d:accept("x.a"), d:accept("x.b")
     n:expect("STARTED")
     a:fail_with { code = "acme.z", message = "m" }

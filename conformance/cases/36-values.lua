@@ -1,25 +1,17 @@
 -- SPDX-License-Identifier: MIT
+--
 -- Chapter 5: the values. Every MessagePack format that can hold one is read, every type comes back
 -- as what it was, and what is no value ends the link, wherever it stands.
 local case = ...
 local Context = require "context"
-local frame = require "frame"
 local pattern = require "pattern"
+local play = require "play"
 local value = require "value"
 local map, array, raw = value.map, value.array, value.raw
-
-local function put(d, kind, ctx, payload, o)
-  o = o or {}
-  d:say(frame.pack { kind = kind, ctx = ctx, payload = payload, more = o.more })
-end
+local gate, inner, cancelled_inner = play.gate, play.inner, play.cancelled_inner
 
 local function bytes_of(hex)
   return (hex:gsub("%s", ""):gsub("%x%x", function(h) return string.char(tonumber(h, 16)) end))
-end
-
-local function inner(d, o)
-  local upper = d:open("tck.relay", map { target = "x.in" }, o)
-  return d:accept("x.in"), upper
 end
 
 -- Floats by their bits: -0.0 and 0.0 differ, all NaN are one.
@@ -157,8 +149,8 @@ accepts("ref", "References with names and addresses of every size", {
   ref("n", { "unix:/run/a" }), ref("n", { "tcp:[::1]:7000", "unix:/a", "tcp:host:1",
     "tcp:10.0.0.1:65535" }),
   ref("n", eight), ref("n", { "unix:/" .. ("p"):rep(114) }),
-  ref_of(plain, string.pack(">BI2", 0xc8, #plain)), ref_of(plain, string.pack(">BI4", 0xc9,
-    #plain)),
+  ref_of(plain, string.pack(">BI2", 0xc8, #plain)),
+  ref_of(plain, string.pack(">BI4", 0xc9, #plain)),
   ref_of("\xdc\0\3\xc5\0\x10" .. id16 .. "\xd9\1n\xdc\0\0"),
   ref_of("\xdd\0\0\0\3\xc6\0\0\0\x10" .. id16 .. "\xdb\0\0\0\1n\xdd\0\0\0\0"),
 })
@@ -338,7 +330,7 @@ for _, b in ipairs(bad) do
     why = "One decoder that lets it pass, and two peers disagree about what was said.",
     setup = function(_, d) return { id = d:new_id() } end,
     bad = function(_, d, c)
-      put(d, "OPEN", c.id, "\x82\xa6target\xa8tck.echo\xa4args\x91" .. bytes)
+      d:put("OPEN", c.id, "\x82\xa6target\xa8tck.echo\xa4args\x91" .. bytes)
     end,
   })
 end
@@ -357,7 +349,7 @@ case {
       t:log { link = d.name, dir = "*", text = b[1] }
       local id, step = d:new_id(), #payload > 300 and 900 or 1
       for at = 1, #payload, step do
-        put(d, "OPEN", id, payload:sub(at, at + step - 1), { more = at + step <= #payload })
+        d:put("OPEN", id, payload:sub(at, at + step - 1), { more = at + step <= #payload })
       end
       d:violation("value", id, b[2])
     end
@@ -378,40 +370,31 @@ local function text_map(extra, rest)
   return value.encode(value.pairs(list))
 end
 local open_rest = { target = "tck.gate", args = map { key = "k" } }
-local function gate(d)
-  local c = d:open("tck.gate", map { key = "k" })
-  c:expect("STARTED")
-  return c
-end
-local function cancelled_inner(d)
-  local c, upper = inner(d)
-  upper:cancel()
-  c:expect("CANCEL")
-  return c
-end
 local function on_new(extra)
   return function(d, v)
     local id = d:new_id()
-    put(d, "OPEN", id, text_map(extra(v), open_rest))
+    d:put("OPEN", id, text_map(extra(v), open_rest))
     return id
   end
 end
 local function on(make, kind, payload)
   return function(d, v)
     local c = make(d)
-    put(d, kind, c.id, payload(v))
+    d:put(kind, c.id, payload(v))
     return c.id
   end
 end
 local hello_rest = { copse = array { 1, 1 }, actor = value.ref(("h"):rep(16), "h", {}) }
 local failed = { code = "failed", message = "" }
 local places = {
-  { "ping", above = 0, send = function(d, v) put(d, "PING", 0, v) return 0 end,
-    accepted = function(t, d) t:await(function() return d.pongs[1] or d.eof end, "PONG",
-      "VALUE-008") end },
-  { "pong", above = 0, send = function(d, v) put(d, "PONG", 0, v) return 0 end },
-  { "args", above = 1, send = on_new(function(v) return { args = map { key = "k",
-    x = raw(v) } } end) },
+  { "ping", above = 0, send = function(d, v) d:put("PING", 0, v) return 0 end,
+    accepted = function(t, d)
+      t:await(function() return d.pongs[1] or d.eof end, "PONG", "VALUE-008")
+    end },
+  { "pong", above = 0, send = function(d, v) d:put("PONG", 0, v) return 0 end },
+  { "args", above = 1, send = on_new(function(v)
+    return { args = map { key = "k", x = raw(v) } }
+  end) },
   { "args-positional", above = 1, send = on_new(function(v)
     return { args = array { "k", raw(v), 3 } }
   end) },
@@ -441,7 +424,7 @@ local places = {
     return text_map({ x = raw(v) }, { origin = "requested", ran = true })
   end) },
   { "bye-unknown", above = 0, send = function(d, v)
-    put(d, "BYE", 0, text_map({ x = raw(v) }, { code = "none" }))
+    d:put("BYE", 0, text_map({ x = raw(v) }, { code = "none" }))
     d.bye_sent = true
     return 0
   end, accepted = function(_, d)
@@ -450,11 +433,11 @@ local places = {
     d:close()
   end },
   { "hello-unknown", above = 0, raw = true, send = function(d, v)
-    put(d, "HELLO", 0, text_map({ x = raw(v) }, hello_rest))
+    d:put("HELLO", 0, text_map({ x = raw(v) }, hello_rest))
     return 0
   end, accepted = function(_, d) d:expect_hello("VALUE-011") d:barrier() end },
   { "limits-unknown", above = 1, raw = true, send = function(d, v)
-    put(d, "HELLO", 0, text_map({ limits = map { x = raw(v) } }, hello_rest))
+    d:put("HELLO", 0, text_map({ limits = map { x = raw(v) } }, hello_rest))
     return 0
   end, accepted = function(_, d) d:expect_hello("VALUE-011") d:barrier() end },
 }
@@ -525,8 +508,8 @@ for _, k in ipairs {
   { "CREDIT", on = gate, good = "\x92\1\1", profile = "stream" },
   { "STARTED", on = inner, good = "\1" }, { "RETURN", on = inner, good = "\1" },
   { "ERROR", on = inner, good = text_map({}, failed) },
-  { "CANCELLED", on = cancelled_inner, good = value.encode(map { origin = "requested",
-    ran = true }) },
+  { "CANCELLED", on = cancelled_inner,
+    good = value.encode(map { origin = "requested", ran = true }) },
 } do
   local name = k[1]
   for _, b in ipairs {
@@ -540,7 +523,7 @@ for _, k in ipairs {
       title = name .. " with " .. b[3] .. " is a violation `value`",
       why = "A payload is exactly one value, with nothing before or after it.",
       setup = function(_, d) return k.on(d) end,
-      bad = function(_, d, c) put(d, name, c.id, b[2]) end,
+      bad = function(_, d, c) d:put(name, c.id, b[2]) end,
     })
   end
 end

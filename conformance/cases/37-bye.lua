@@ -1,19 +1,17 @@
 -- SPDX-License-Identifier: MIT
+--
 -- Chapter 10: how a link ends. BYE in all its forms, what stands in it, what may come after it, and
 -- what an endpoint still reads before it lets go.
 local case = ...
-local Link = require "link"
 local child = require "child"
 local frame = require "frame"
 local pattern = require "pattern"
+local play = require "play"
 local uv = require "luv"
 local value = require "value"
-local map = value.map
+local map, array = value.map, value.array
+local echo, gate = play.echo, play.gate
 
-local function put(d, kind, ctx, payload, o)
-  o = o or {}
-  d:say(frame.pack { kind = kind, ctx = ctx, payload = payload, more = o.more, length = o.length })
-end
 local function bye_of(d, what, req)
   return d:await_frame(function(f) return f.name == "BYE" end, what or "BYE `none`",
     req or "LINK-008")
@@ -24,12 +22,6 @@ local function closed(t, d, req)
   d:close()
   t:check(req or "LINK-010", not d.read_error, "an orderly end", tostring(d.read_error))
 end
-local function gate(d, key, value_)
-  local c = d:open("tck.gate", map { key = key or "k", value = value_ })
-  c:expect("STARTED")
-  return c
-end
-local echo = value.encode(map { target = "tck.echo", args = map { v = 7 } })
 
 -- A link that the suite dialled; the testee lives on.
 local function link_case(o)
@@ -79,9 +71,9 @@ link_case {
   title = "`last` counts an OPEN of which only a fragment has come",
   why = "Its first fragment uses the id.",
   run = function(t, d)
-    put(d, "OPEN", 77, echo:sub(1, 4), { more = true })
+    d:put("OPEN", 77, echo:sub(1, 4), { more = true })
     d:barrier()
-    put(d, 0x05, 0, "")
+    d:put(0x05, 0, "")
     local f = d:violation("frame", 0, "LINK-013")
     t:is("KIND-003", f.value.last, 77, "last")
   end,
@@ -95,7 +87,7 @@ link_case {
     local c = d:open("tck.gate", map { key = "k" }, { id = 51 })
     c:expect("STARTED")
     d:open("tck.echo", map { v = 1 }, { id = 99 }):returns(1)
-    put(d, "STARTED", 51, "\xc0")
+    d:put("STARTED", 51, "\xc0")
     local f = d:violation("state", 51, "LINK-013")
     t:is("KIND-003", f.value.last, 99, "last")
   end,
@@ -105,7 +97,7 @@ link_case {
   title = "After BYE both ways the link stays until no context is open in either direction",
   why = "BYE ends a link, not what runs on it.",
   run = function(t, d, parent)
-    local c = gate(d, "k", 4)
+    local c = gate(d, { value = 4 })
     local upper = d:open("tck.relay", map { target = "x.below" })
     local below = d:accept("x.below")
     d:bye()
@@ -187,9 +179,8 @@ end
 -- With a code -------------------------------------------------------------------------------------
 
 for _, code in ipairs { "version", "frame", "value", "schema", "state", "limit", "credit", "echo",
-  "timeout",
-  "token", "heartbeat", "ids", "internal", "wrong_actor", "unresponsive", "no_memory", "bored",
-  "acme.own" } do
+  "timeout", "token", "heartbeat", "ids", "internal", "wrong_actor", "unresponsive", "no_memory",
+  "bored", "acme.own" } do
   link_case {
     id = "code." .. code:gsub("_", "-"), req = { "LINK-015", "KIND-001" },
     title = "BYE `" .. code .. "` is the loss of the link: contexts on it end, and nothing is"
@@ -197,20 +188,14 @@ for _, code in ipairs { "version", "frame", "value", "schema", "state", "limit",
     why = "Whoever has said BYE with a code reads no more.",
     run = function(t, d, parent)
       local before = t:stat(parent).cancelled
-      local c = d:open("tck.cleanup", map { name = "c" })
-      c:expect("STARTED")
+      play.cleanup(d)
       d:bye { code = code, message = "no reason", context = 1, last = 0 }
       d:await_eof("LINK-015")
       for _, f in ipairs(d.inbox) do
         t:check("LINK-015", f.name ~= "BYE", "no BYE in answer", frame.show(f))
       end
       d:close()
-      for try = 1, 100 do
-        if #t:testee_log(parent) >= 2 then break end
-        t:elapse(math.min(5 * try, 50) * t.scale)
-      end
-      t:is("MODEL-007", value.array(t:testee_log(parent)), value.array { "c:begin", "c:end" },
-        "log")
+      t:is("MODEL-007", array(t:await_log(parent, 2)), array { "c:begin", "c:end" }, "log")
       t:check("MODEL-007", t:stat(parent).cancelled == before + 1, "the handler cancelled",
         "it was not")
     end,
@@ -227,7 +212,7 @@ link_case {
     local c = d:open("tck.source", map { size = 4000 }, { credit = { 1 << 40, 1 << 50 } })
     c:expect("STARTED")
     for _ = 1, 5 do c:gives() end
-    put(d, 0x3f, 0, "")
+    d:put(0x3f, 0, "")
     d:violation("frame", 0, "LINK-014")
   end,
 }
@@ -255,7 +240,7 @@ link_case {
     -- The testee is stopped while all of it is written, so that it finds it all at once.
     parent.process:kill(19)
     d:cork(function()
-      put(d, 0x05, 0, "")
+      d:put(0x05, 0, "")
       for _ = 1, 64 do d:raw(("\1"):rep(16384)) end
     end)
     parent.process:kill(18)
@@ -285,7 +270,7 @@ link_case {
   why = "A peer that never closes must not hold anything.",
   run = function(t, d, parent)
     local before = t:stat(parent).fds
-    put(d, 0x05, 0, "")
+    d:put(0x05, 0, "")
     t:await(function() return d:take(function(f) return f.name == "BYE" end) or d.eof end, "BYE",
       "LINK-013")
     d:await_eof("LINK-016")
@@ -312,17 +297,12 @@ for _, at in ipairs { 0, 1, 11, 12 } do
     title = "The end of the input after " .. at .. " bytes of a frame is the loss of the link",
     why = "An end without BYE is a loss wherever it falls.",
     run = function(t, d, parent)
-      local c = d:open("tck.cleanup", map { name = "c" })
-      c:expect("STARTED")
+      play.cleanup(d)
       d:write(one:sub(1, at))
       d:shutdown()
       d.loose = true
       d:await_eof("LINK-005")
-      for try = 1, 100 do
-        if #t:testee_log(parent) >= 2 then break end
-        t:elapse(math.min(5 * try, 50) * t.scale)
-      end
-      t:is("LINK-005", value.array(t:testee_log(parent)), value.array { "c:begin", "c:end" }, "log")
+      t:is("LINK-005", array(t:await_log(parent, 2)), array { "c:begin", "c:end" }, "log")
     end,
   }
 end
@@ -338,11 +318,11 @@ pattern.both(case, {
       return
     end
     local e = t:dial(parent)
-    local a, b = gate(d, "k", 1), gate(e, "k", 2)
+    local a, b = gate(d, { value = 1 }), gate(e, { value = 2 })
     t:check("LINK-002", a.id == b.id, "the same id on both links", a.id .. " and " .. b.id)
     local upper = e:open("tck.relay", map { target = "x.below" })
     local below = e:accept("x.below")
-    put(d, "RETURN", a.id, "\7")
+    d:put("RETURN", a.id, "\7")
     d:violation("state", a.id, "LINK-002")
     e:barrier()
     t:open_gate(parent, "k")
@@ -374,7 +354,7 @@ link_case {
   title = "What was agreed on one link holds on it, and not on another",
   why = "Features belong to the link.",
   run = function(t, d, parent)
-    local e = t:dial(parent, { hello = { features = value.array {} } })
+    local e = t:dial(parent, { hello = { features = array {} } })
     local f = t:dial(parent)
     for _, l in ipairs { d, f } do
       local c = l:open("tck.source", map { count = 1 }, { credit = { 4, 400 } })
@@ -388,7 +368,7 @@ link_case {
     c:expect({ "RETURN", "ERROR" }, "LINK-002")
     local g = e:open("tck.gate", map { key = "k" }, { send = true })
     g:expect("STARTED")
-    put(e, "ITEM", g.id, "\1")
+    e:put("ITEM", g.id, "\1")
     e:violation("frame", g.id, "LINK-002")
   end,
 }
@@ -397,19 +377,7 @@ link_case {
 -- tck.dial closes its link with BYE when it has its result.
 
 local function dialled(t, p)
-  local stream
-  local path = t:path("s")
-  t:listen(path, function(s)
-    stream = s
-    t:poke()
-  end)
-  local id = uv.random(16)
-  local c = p:open("tck.dial", map { ref = value.ref(id, "there", { "unix:" .. path }),
-    target = "x.there" })
-  t:await(function() return stream or #p.inbox > 0 end, "a connection of the testee", "HELLO-001")
-  if not stream then t:unsupported("tck.dial is not there") end
-  local link = Link.new(t, { name = "there", connector = false, stream = stream })
-  link:expect_hello("HELLO-001")
+  local c, link, id = play.dialled(t, p)
   link:hello { actor = value.ref(id, "there", {}) }
   return c, link
 end
@@ -464,7 +432,7 @@ case {
     local d = t:dial(parent, { hello = { limits = map { frame = 16384, message = 1 << 22 } } })
     d.fragments = true
     local upper = d:open("tck.relay", map { target = "x.long",
-      args = value.array { value.bin(("l"):rep(900000)) } }, { split = 60000 })
+      args = array { value.bin(("l"):rep(900000)) } }, { split = 60000 })
     local first = d:await_frame(function(f) return f.name == "OPEN" end, "OPEN", "LINK-017")
     d:hold()
     d:bye()
@@ -500,7 +468,7 @@ case {
     local v, list = value.bin(("f"):rep(60000)), {}
     for i = 1, 40 do list[i] = d:open("tck.echo", map { v = v }) end
     local upper = d:open("tck.relay", map { target = "x.queued" })
-    local read = gate(parent, "read")
+    local read = gate(parent, { key = "read" })
     d:open("tck.open_gate", map { key = "read" })
     read:returns()
     d:bye()
@@ -530,173 +498,5 @@ case {
     c:exit(0)
     c.ctx:returns(value.null, "LINK-012")
     c:await_reaped("LADDER-006")
-  end,
-}
-
--- Who may connect ---------------------------------------------------------------------------------
-
-local function free_port()
-  local s = uv.new_tcp()
-  s:bind("127.0.0.1", 0)
-  local port = s:getsockname().port
-  s:close()
-  return port
-end
-
--- Boots the testee with this listener; nil where it says that it cannot.
-local function listening(t, address)
-  local link = t:spawn()
-  t:handshake(link)
-  link.actor = link:open("copse.actor", t:actor_args { listen = value.array { address } },
-    { send = true })
-  local f = link.actor:expect({ "STARTED", "ERROR" }, "ACTOR-005")
-  if f.name == "ERROR" then
-    t:check("ACTOR-006", f.value.code == "bad_args", "ERROR `bad_args`", frame.show(f))
-    link.loose = true
-    return nil
-  end
-  return link
-end
-local function connect(t, port)
-  local s = uv.new_tcp()
-  local ok
-  s:connect("127.0.0.1", port, function(err)
-    ok = err or true
-    t:poke()
-  end)
-  t:await(function() return ok end, "a connection", "SEC-004")
-  local d = Link.new(t, { name = "tcp", connector = true, stream = s })
-  d.loose = true
-  return d
-end
-
-for _, b in ipairs {
-  { "loopback", "127.0.0.1", "SEC-004",
-    "A TCP listener on the loopback interface demands a token, too" },
-  { "any", "0.0.0.0", "LINK-001",
-    "A TCP listener beyond the loopback interface speaks no word in the clear" },
-} do
-  case {
-    id = "listener.tcp." .. b[1], req = { b[3], "HELLO-009" }, title = b[4],
-    why = "Every user of the host can connect to a port.",
-    run = function(t)
-      local port = free_port()
-      local link = listening(t, "tcp:" .. b[2] .. ":" .. port)
-      if not link then return t:pass(b[3]) end
-      for _, token in ipairs { false, "x", ("t"):rep(16), ("\0"):rep(1024) } do
-        local d = connect(t, port)
-        d:hello { actor = value.ref(uv.random(16), "stranger", {}),
-          token = token and value.bin(token) }
-        local function over() return d.eof or d.hello_received or d:first_bye() end
-        t:await(over, "BYE `token`", b[3])
-        t:check(b[3], not d.hello_received, "no HELLO", "HELLO")
-        if b[3] == "LINK-001" then
-          t:check("LINK-001", not d:first_bye(), "no frame in the clear", "BYE")
-        end
-        if b[3] == "SEC-004" then
-          local f = d:first_bye()
-          t:check("HELLO-009", f and f.value.code == "token", "BYE `token`",
-            f and frame.show(f) or "none")
-        end
-        d:close()
-      end
-      t:alive(link)
-    end,
-  }
-end
-
-case {
-  id = "listener.dial.in-the-clear", req = "LINK-001",
-  title = "An address beyond the loopback interface is not spoken to in the clear",
-  why = "What leaves the host, or may, is for TLS.",
-  run = function(t)
-    local address
-    for _, list in pairs(uv.interface_addresses()) do
-      for _, a in ipairs(type(list) == "table" and (list[1] and list or { list }) or {}) do
-        if not a.internal and a.family == "inet" then address = a.ip end
-      end
-    end
-    if not address then t:unsupported("this host has the loopback interface only") end
-    local server, heard = uv.new_tcp(), ""
-    server:bind(address, 0)
-    server:listen(4, function()
-      local s = uv.new_tcp()
-      server:accept(s)
-      t.cleanup[#t.cleanup + 1] = function() s:close() end
-      s:read_start(function(_, data)
-        heard = heard .. (data or "")
-        t:poke()
-      end)
-    end)
-    t.cleanup[#t.cleanup + 1] = function() server:close() end
-    local p = t:boot()
-    local where = "tcp:" .. address .. ":" .. server:getsockname().port
-    local c = p:open("tck.dial", map { ref = value.ref(uv.random(16), "there", { where } ),
-      target = "x.there" })
-    t:await(function() return #heard >= 12 or #p.inbox > 0 end, "an error, or TLS", "LINK-001")
-    local f = #heard >= 12 and frame.reader():feed(heard)[1]
-    t:check("LINK-001", not f or f.name ~= "HELLO", "no HELLO in the clear",
-      f and frame.show(f) or "")
-    if #p.inbox == 0 then
-      c:cancel()
-      return c:expect({ "ERROR", "CANCELLED" }, "LINK-001")
-    end
-    f = c:expect("ERROR", "LINK-001")
-    if f.value.code == "no_target" then t:unsupported("tck.dial is not there") end
-  end,
-}
-
-case {
-  id = "listener.unix.other-user", req = "SEC-005",
-  title = "A listener on a unix socket refuses a peer of another uid",
-  why = "What a peer may open follows from the link, and the link is the user's.",
-  run = function(t)
-    if uv.getuid() ~= 0 then t:unsupported("only root can be somebody else") end
-    local parent = t:boot { listen = true }
-    local bridge = require "bridge"
-    local mine = t:path("b")
-    local seen, pipe = { d = "", z = false }, nil
-    t:listen(mine, function(s)
-      pipe = s
-      s:read_start((function()
-        local take = bridge.records(function(letter, bytes)
-          if letter == "d" then seen.d = seen.d .. bytes else seen[letter] = bytes end
-          t:poke()
-        end)
-        return function(_, data)
-          if data then return take(data) end
-          seen.z = true
-          t:poke()
-        end
-      end)())
-    end)
-    local theirs = parent.listening[1]:match("^unix:(.*)$")
-    for _, path in ipairs { t.dir, t.made } do uv.fs_chmod(path, tonumber("711", 8)) end
-    -- The testee's own socket stays as it made it: its mode is a way to refuse.
-    uv.fs_chmod(mine, tonumber("777", 8))
-    local exit
-    local handle = uv.spawn(t.opts.exe, {
-      args = { t.opts.script, "bridge", "unix:" .. mine }, env = { "COPSE_LINK=unix:" .. theirs },
-      uid = 65534, gid = 65534, stdio = {},
-    }, function(status)
-      exit = status
-      t:poke()
-    end)
-    if not handle then t:unsupported("no process of another user can be started here") end
-    t.cleanup[#t.cleanup + 1] = function()
-      if not exit then handle:kill(9) end
-      if pipe and not pipe:is_closing() then pipe:close() end
-    end
-    t:await(function() return seen.i or exit end, "a process of another user", "SEC-005")
-    if not pipe then t:quiet(function() return pipe end) end
-    if not pipe then t:unsupported("another user cannot run the suite here") end
-    pipe:write(bridge.record("d", frame.pack { kind = "HELLO", payload = value.encode(map {
-      copse = value.array { 1, 1 }, actor = value.ref(uv.random(16), "stranger", {}) }) }))
-    t:await(function() return seen.z or exit or #seen.d >= 12 end, "the end of the link, or BYE",
-      "SEC-005")
-    local f = frame.reader():feed(seen.d)[1]
-    t:check("SEC-005", not f or f.name == "BYE", "no HELLO for a stranger",
-      f and frame.show(f) or "")
-    t:alive(t:dial(parent))
   end,
 }

@@ -1,17 +1,14 @@
 -- SPDX-License-Identifier: MIT
+--
 -- Chapter 6: the first words on a link. HELLO field by field, versions, features, the order of its
 -- faults, what may not come early or twice, and who is too slow.
 local case = ...
-local Link = require "link"
 local frame = require "frame"
+local play = require "play"
 local uv = require "luv"
 local value = require "value"
 local map, array, raw = value.map, value.array, value.raw
-
-local function put(d, kind, ctx, payload, o)
-  o = o or {}
-  d:say(frame.pack { kind = kind, ctx = ctx, payload = payload, more = o.more, length = o.length })
-end
+local dialled = play.dialled
 
 local other = value.ref(("o"):rep(16), "other", {})
 local function hello(fields)
@@ -22,8 +19,7 @@ local function hello(fields)
 end
 
 -- Two cases of each: the testee as acceptor, which the suite dials, and as connector, a child of
--- the
--- suite. open(t) gives a link on which the suite has said nothing, own(t) the testee's own id.
+-- the suite. open(t) gives a link on which the suite has said nothing, own(t) the testee's own id.
 local roles = {
   acceptor = {
     needs = "boot", words = "the testee accepts",
@@ -75,14 +71,18 @@ case {
   title = "A child says HELLO at once, with its id, its name and version 1",
   why = "The connector does not wait.",
   run = function(t)
+    local another = t:spawn { name = "n\u{e9}", id = ("\1"):rep(16) }
+    another.loose = true
+    local before = another:expect_hello("HELLO-001").actor
     local link = t:spawn { name = "n\u{e9}", id = ("\xfe"):rep(16) }
     local h = link:expect_hello("HELLO-001")
     t:pass("HELLO-001")
     t:check("HELLO-010", h.copse[1] <= 1 and h.copse[2] >= 1, "a range with version 1",
       value.show(h.copse))
+    t:note("VALUE-017", h.actor.id ~= before.id, "another id than at the start before",
+      "the same, " .. value.show(h.actor))
     t:is("SPAWN-005", value.bin(h.actor.id), value.bin(("\xfe"):rep(16)), "id")
     t:is("SPAWN-005", h.actor.name, "n\u{e9}", "name")
-    t:pass("VALUE-017")
     link.loose = true
   end,
 }
@@ -172,8 +172,8 @@ case {
 local big = (1 << 53) - 1
 for _, g in ipairs {
   { "bare", "HELLO-013", "nothing but version and actor", {} },
-  { "range", "HELLO-010", "a range of versions that contains version 1", { copse = array { 1,
-    65535 } } },
+  { "range", "HELLO-010", "a range of versions that contains version 1",
+    { copse = array { 1, 65535 } } },
   { "range-two", "HELLO-010", "the range 1..2", { copse = array { 1, 2 } } },
   { "agent", "VALUE-012", "an agent of 300 bytes with odd characters",
     { agent = "\u{1b}[2J\0" .. ("a"):rep(300) } },
@@ -185,16 +185,16 @@ for _, g in ipairs {
   { "limits-greatest", "LIMIT-003", "the greatest of all limits",
     { limits = map { frame = big, message = big, contexts = big, partials = big } } },
   { "limits-frame-24", "LIMIT-003", "a frame limit of 2^24", { limits = map { frame = 1 << 24 } } },
-  { "limits-unknown", "VALUE-011", "limits that nobody knows", { limits = map { ["acme.x"] = -1,
-    more = "?" } } },
+  { "limits-unknown", "VALUE-011", "limits that nobody knows",
+    { limits = map { ["acme.x"] = -1, more = "?" } } },
   { "features-none", "HELLO-013", "an empty list of features", { features = array {} } },
   { "features-unknown", "HELLO-014", "features that nobody knows",
     { features = array { "acme.zip", "stream", "", "later", ("f"):rep(500), "stream" } } },
   { "heartbeat-0", "LIVE-008", "a heartbeat of 0", { heartbeat = 0 } },
   { "heartbeat-1000", "VALUE-012", "a heartbeat of 1000", { heartbeat = 1000 } },
   { "heartbeat-max", "VALUE-012", "a heartbeat of 2^53-1", { heartbeat = big } },
-  { "unknown-keys", "VALUE-011", "keys that nobody knows", { future = value.null,
-    ["acme.x"] = map { [1] = 2 } } },
+  { "unknown-keys", "VALUE-011", "keys that nobody knows",
+    { future = value.null, ["acme.x"] = map { [1] = 2 } } },
   { "long-formats", "VALUE-006", "numbers in their longest formats",
     { copse = raw "\xdd\0\0\0\2\xcf\0\0\0\0\0\0\0\1\xd3\0\0\0\0\0\0\0\1" } },
 } do
@@ -202,7 +202,7 @@ for _, g in ipairs {
     id = "hello.good." .. g[1], req = g[2], title = "HELLO with " .. g[3] .. " opens the link",
     why = "It is legal, however unusual.",
     run = function(t, d, role)
-      put(d, "HELLO", 0, hello(g[4]))
+      d:put("HELLO", 0, hello(g[4]))
       role.works(t, d, g[2])
     end,
   }
@@ -227,7 +227,7 @@ both {
   why = "The twin of the one that is a byte too long.",
   run = function(t, d, role)
     local base = #hello { agent = ("a"):rep(1000) }
-    put(d, "HELLO", 0, hello { agent = ("a"):rep(16384 - base + 1000) })
+    d:put("HELLO", 0, hello { agent = ("a"):rep(16384 - base + 1000) })
     role.works(t, d)
   end,
 }
@@ -238,7 +238,7 @@ both {
   why = "A slow link is a link.",
   run = function(t, d, role)
     d.chop = 1
-    put(d, "HELLO", 0, hello())
+    d:put("HELLO", 0, hello())
     d.chop = nil
     role.works(t, d)
   end,
@@ -253,10 +253,10 @@ for _, b in ipairs {
   { "copse-reversed", { copse = array { 2, 1 } } }, { "copse-str", { copse = array { "1", 1 } } },
   { "copse-float", { copse = array { 1.0, 1 } } }, { "copse-nil", { copse = value.null } },
   { "actor-missing", { actor = "left out" } }, { "actor-str", { actor = "other" } },
-  { "actor-bin", { actor = value.bin(("o"):rep(16)) } }, { "actor-ext", { actor = value.ext(2,
-    "o") } },
-  { "agent-int", { agent = 7 } }, { "agent-bin", { agent = value.bin "a" } }, { "agent-nil",
-    { agent = value.null } },
+  { "actor-bin", { actor = value.bin(("o"):rep(16)) } },
+  { "actor-ext", { actor = value.ext(2, "o") } },
+  { "agent-int", { agent = 7 } }, { "agent-bin", { agent = value.bin "a" } },
+  { "agent-nil", { agent = value.null } },
   { "limits-array", { limits = array {} } }, { "limits-int", { limits = 7 } },
   { "limits-frame-small", { limits = map { frame = 16383 } }, "LIMIT-002" },
   { "limits-frame-str", { limits = map { frame = "65536" } } },
@@ -287,7 +287,7 @@ for _, b in ipairs {
     title = "HELLO whose field is bad (" .. b[1] .. ") is a violation `schema`",
     why = "What a peer gets wrong here it gets wrong for the life of the link.",
     run = function(t, d, role)
-      put(d, "HELLO", 0, hello(b[2]))
+      d:put("HELLO", 0, hello(b[2]))
       d:violation("schema", 0, b[3] or "VALUE-012")
       role.after(t)
     end,
@@ -309,7 +309,7 @@ for _, b in ipairs {
     title = "HELLO whose payload is bad (" .. b[1] .. ") is a violation `" .. b[3] .. "`",
     why = "The other side is told why, before anything has begun.",
     run = function(t, d, role)
-      put(d, "HELLO", 0, b[2])
+      d:put("HELLO", 0, b[2])
       d:violation(b[3], 0, b[4])
       role.after(t)
     end,
@@ -321,7 +321,7 @@ both {
   title = "A HELLO with the testee's own id is answered BYE `echo`",
   why = "A program that copies its input to its output echoes a perfect HELLO.",
   run = function(t, d, role, id)
-    put(d, "HELLO", 0, hello { actor = value.ref(id, "somebody", {}) })
+    d:put("HELLO", 0, hello { actor = value.ref(id, "somebody", {}) })
     d:violation("echo", 0, "HELLO-007")
     role.after(t)
   end,
@@ -353,7 +353,7 @@ for _, b in ipairs {
     title = "A HELLO with the faults " .. b[1] .. " is answered BYE `" .. b[2] .. "`",
     why = "Two peers give the same reason.",
     run = function(t, d, role, id)
-      put(d, "HELLO", 0, hello(b[3](id)))
+      d:put("HELLO", 0, hello(b[3](id)))
       d:violation(b[2], 0, "HELLO-007")
       role.after(t)
     end,
@@ -371,7 +371,7 @@ for _, b in ipairs {
     id = "hello.shape." .. b[1], req = b[2], title = "HELLO that is wrong in shape (" .. b[1]
       .. ") is a violation `" .. b[3] .. "`", why = "It is a HELLO all the same, not noise.",
     run = function(t, d, role)
-      put(d, "HELLO", b[4], b[5], b[6])
+      d:put("HELLO", b[4], b[5], b[6])
       d:violation(b[3], b[4], b[2])
       role.after(t)
     end,
@@ -399,7 +399,7 @@ for _, kind in ipairs(names) do
     title = name .. " before HELLO is a violation `state`",
     why = "Before HELLO nothing has a meaning, an extension least of all.",
     run = function(t, d, role)
-      put(d, kind, ctx, early[kind])
+      d:put(kind, ctx, early[kind])
       d:violation("state", nil, "HELLO-004")
       role.after(t)
     end,
@@ -429,19 +429,18 @@ for _, moment in ipairs { "at-once", "later", "closing" } do
     title = "A second HELLO, " .. moment .. ", is a violation `state`",
     why = "Limits do not change under contexts that rely on them.",
     run = function(t, d, role)
-      put(d, "HELLO", 0, hello())
+      d:put("HELLO", 0, hello())
       if not d.hello_received then d:expect_hello("HELLO-002") end
       if moment ~= "at-once" then
         d:barrier()
         local opening = role == roles.connector
-        if opening then role.works(t, d) else d:open("tck.gate",
-          map { key = "k" }):expect("STARTED") end
+        if opening then role.works(t, d) else play.gate(d) end
       end
       if moment == "closing" then
         d:bye()
         d:await_frame(function(f) return f.name == "BYE" end, "BYE `none`", "LINK-008")
       end
-      put(d, "HELLO", 0, hello())
+      d:put("HELLO", 0, hello())
       d:violation("state", 0, "HELLO-005")
       role.after(t)
     end,
@@ -451,7 +450,7 @@ end
 -- Time --------------------------------------------------------------------------------------------
 
 case {
-  id = "hello.silence", req = "HELLO-006", await = 40000,
+  id = "hello.silence", req = "HELLO-006", await = 40000, watchdog = 240000,
   title = "Whoever says no HELLO within 10 s is told BYE `timeout`, silent or dribbling",
   why = "A link that never begins must not be held for ever.",
   run = function(t)
@@ -466,6 +465,8 @@ case {
       links[2]:write(bytes:sub(at, at))
       t.task:wait(function() return links[2]:first_bye() or links[2].eof end, 300)
     end
+    t:check("HELLO-006", links[2]:first_bye() or links[2].eof, "BYE `timeout` between these bytes",
+      "nothing after " .. at .. " bytes in " .. uv.now() - began .. " ms")
     for i, d in ipairs(links) do
       if i < 3 or not d:first_bye() then
         t:await(function() return d:first_bye() or d.eof end, "BYE `timeout`", "HELLO-006")
@@ -485,7 +486,7 @@ both {
   title = "Without the feature `stream` the `credit` of an OPEN is taken as absent",
   why = "A callee that sends items all the same sends an unknown kind.",
   run = function(t, d, role)
-    put(d, "HELLO", 0, hello { features = array { "spawn" } })
+    d:put("HELLO", 0, hello { features = array { "spawn" } })
     role.works(t, d)
     local c = d:open("tck.echo", map { v = 5 }, { credit = { 4, 4000 }, send = true })
     c:returns(5, "HELLO-015")
@@ -521,30 +522,6 @@ case {
 
 -- Has the testee dial a listener of the suite. Returns the context above, the link, and the id that
 -- was dialled.
-local function dialled(t, p, o)
-  o = o or {}
-  local stream
-  local path = t:path("s")
-  t:listen(path, function(s)
-    stream = s
-    t:poke()
-  end)
-  local id = uv.random(16)
-  local c = p:open("tck.dial", map { ref = value.ref(id, "there", { "unix:" .. path }),
-    target = "x.there",
-    token = o.token and value.bin(o.token) })
-  t:await(function() return stream or #p.inbox > 0 end, "a connection of the testee", "HELLO-001")
-  if not stream then
-    local f = c:next()
-    if f.name == "ERROR" and f.value.code == "no_target" then
-      t:unsupported("tck.dial is not there")
-    end
-    t:fail("HELLO-001", "a connection of the testee", frame.show(f))
-  end
-  local link = Link.new(t, { name = "there", connector = false, stream = stream })
-  link:expect_hello("HELLO-001")
-  return c, link, id
-end
 
 case {
   id = "hello.dial.good", req = { "HELLO-001", "HELLO-008" },
@@ -563,8 +540,8 @@ case {
 }
 
 for _, b in ipairs {
-  { "wrong-actor", { }, "wrong_actor", true }, { "wrong-and-version", { copse = array { 3, 4 } },
-    "version" },
+  { "wrong-actor", {}, "wrong_actor", true },
+  { "wrong-and-version", { copse = array { 3, 4 } }, "version" },
   { "wrong-and-schema", { copse = array { 3, 4 }, features = 7 }, "schema" },
 } do
   case {
@@ -574,7 +551,7 @@ for _, b in ipairs {
     run = function(t)
       local p = t:boot()
       local c, link = dialled(t, p)
-      put(link, "HELLO", 0, hello(b[2]))
+      link:put("HELLO", 0, hello(b[2]))
       link:violation(b[3], 0, "HELLO-008")
       local e = c:expect("ERROR", "HELLO-008").value
       local good = e.code == "wrong_actor" or not b[4] and e.code ~= "failed"

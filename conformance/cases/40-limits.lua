@@ -1,31 +1,17 @@
 -- SPDX-License-Identifier: MIT
+--
 -- Chapter 6.3: the limits. Each is filled to the brim and then exceeded by one, by the suite
--- towards
--- the testee, and, announced as small as may be, kept by the testee towards the suite.
+-- towards the testee, and, announced as small as may be, kept by the testee towards the suite.
 local case = ...
 local Context = require "context"
 local frame = require "frame"
 local pattern = require "pattern"
+local play = require "play"
 local value = require "value"
 local map, array = value.map, value.array
+local inner, echo, filler = play.inner, play.echo, play.filler
 
-local function put(d, kind, ctx, payload, o)
-  o = o or {}
-  d:say(frame.pack { kind = kind, ctx = ctx, payload = payload, more = o.more, length = o.length })
-end
-local function filler(n) return value.raw("\xc6" .. string.pack(">s4", ("f"):rep(n - 5))) end
 local function filled(n) return value.bin(("f"):rep(n - 5)) end
-local function limit(d, name, enough) return d:limit(name, enough) end
-local function gate(d, key)
-  local c = d:open("tck.gate", map { key = key or "k" })
-  c:expect("STARTED")
-  return c
-end
-local function inner(d, o)
-  local upper = d:open("tck.relay", map { target = "x.in" }, o)
-  return d:accept("x.in"), upper
-end
-local echo = value.encode(map { target = "tck.echo", args = map { v = 7 } })
 
 -- Contexts ----------------------------------------------------------------------------------------
 
@@ -33,7 +19,7 @@ local echo = value.encode(map { target = "tck.echo", args = map { v = 7 } })
 local function fill(d, key, parent)
   local list = {}
   -- copse.actor counts as well.
-  local n = limit(d, "contexts") - (parent and 0 or 1)
+  local n = d:limit("contexts") - (parent and 0 or 1)
   for i = 1, n do list[i] = d:open("tck.gate", map { key = key }) end
   for _, c in ipairs(list) do c:expect("STARTED", "LIMIT-013") end
   return list
@@ -54,14 +40,14 @@ pattern.both(case, {
 })
 
 for _, o in ipairs {
-  { "whole", "An OPEN", function(d, id) put(d, "OPEN", id, echo) end },
+  { "whole", "An OPEN", function(d, id) d:put("OPEN", id, echo) end },
   { "fragment", "The first fragment of an OPEN", function(d, id)
-    put(d, "OPEN", id, echo:sub(1, 3), { more = true })
+    d:put("OPEN", id, echo:sub(1, 3), { more = true })
   end },
   { "unknown-target", "An OPEN of an unknown target", function(d, id)
-    put(d, "OPEN", id, value.encode(map { target = "tck.none" }))
+    d:put("OPEN", id, value.encode(map { target = "tck.none" }))
   end },
-  { "bad-payload", "An OPEN that is no value", function(d, id) put(d, "OPEN", id, "\xc1") end },
+  { "bad-payload", "An OPEN that is no value", function(d, id) d:put("OPEN", id, "\xc1") end },
 } do
   pattern.both(case, {
     id = "limit.contexts.above." .. o[1], req = { "LIMIT-007", "LIMIT-013" },
@@ -84,10 +70,10 @@ pattern.both(case, {
     local list = fill(d, "full", parent)
     list[1]:cancel()
     list[1]:is_cancelled {}
-    put(d, "OPEN", d:new_id(), echo:sub(1, 3), { more = true })
+    d:put("OPEN", d:new_id(), echo:sub(1, 3), { more = true })
     d:barrier()
     local id = d:new_id()
-    put(d, "OPEN", id, echo)
+    d:put("OPEN", id, echo)
     d:violation("limit", id, "LIMIT-013")
   end,
 })
@@ -101,11 +87,11 @@ case {
     local d = t:dial(parent)
     local stay = d:open("tck.stubborn", map { key = "held" })
     stay:expect("STARTED")
-    for _ = 1, limit(d, "contexts") - 1 do gate(d, "full") end
+    for _ = 1, d:limit("contexts") - 1 do play.gate(d, { key = "full" }) end
     stay:cancel { grace = 60000 }
     d:nothing(stay.id, "LIMIT-013")
     local id = d:new_id()
-    put(d, "OPEN", id, echo)
+    d:put("OPEN", id, echo)
     d:violation("limit", id, "LIMIT-013")
     t:open_gate(parent, "held")
     t:alive(parent)
@@ -117,7 +103,7 @@ pattern.both(case, {
   title = "Whoever has read a terminal may use its slot at once, by whatever terminal it was freed",
   why = "The slot is free before the last byte of the terminal is handed over.",
   run = function(_, d, parent)
-    local n = limit(d, "contexts") - (parent and 0 or 1)
+    local n = d:limit("contexts") - (parent and 0 or 1)
     for _ = 1, n - 1 do d:open("tck.gate", map { key = "full" }):expect("STARTED") end
     for i = 1, 100 do
       local c
@@ -164,8 +150,7 @@ for _, n in ipairs { 16, 17 } do
         return
       end
       -- Those that were opened are cancelled, because their sibling failed. The suite never lets
-      -- one
-      -- end by itself: a testee that waits for a slot waits for ever.
+      -- one end by itself: a testee that waits for a slot waits for ever.
       local seen = {}
       local on_frame = d.on_frame
       d.on_frame = function(l, f)
@@ -200,7 +185,7 @@ pattern.both(case, {
   title = "As many unfinished messages as announced are under way, and again when they have ended",
   why = "The twin of the one that is too many; and an end frees its place.",
   run = function(_, d)
-    local n = limit(d, "partials")
+    local n = d:limit("partials")
     for round = 1, 2 do
       local list = partials(d, n)
       for _, p in ipairs(list) do p.below:send("RETURN", nil, { payload = "\xa2", more = true }) end
@@ -230,13 +215,13 @@ for _, o in ipairs {
     title = "A fragment that begins " .. o[1] .. " beyond `partials` is a violation `limit`",
     why = "Each unfinished message may take as much memory as the limit on messages.",
     setup = function(_, d)
-      local n = limit(d, "partials")
+      local n = d:limit("partials")
       local list = partials(d, n + 1)
       for i = 1, n do list[i].below:send("RETURN", nil, { payload = "\xa2", more = true }) end
       d:barrier()
       return { id = o[2](d, list[n + 1]) }
     end,
-    bad = function(_, d, c) put(d, o[1], c.id, o[3], { more = true }) end,
+    bad = function(_, d, c) d:put(o[1], c.id, o[3], { more = true }) end,
   })
 end
 
@@ -245,7 +230,7 @@ pattern.reject(case, {
   title = "A fragment that begins an item beyond `partials` is a violation `limit`",
   why = "Messages of both directions of opening count together.",
   setup = function(_, d)
-    local n = limit(d, "partials")
+    local n = d:limit("partials")
     for i = 1, n do
       local c = d:open("tck.sink", map {}, { send = true })
       c:expect("STARTED")
@@ -257,11 +242,11 @@ pattern.reject(case, {
     local last = d:open("tck.sink", map {}, { send = true })
     last:expect("STARTED")
     last:await_credit(1, "CREDIT-001")
-    if n > 1 then put(d, "OPEN", d:new_id(), echo:sub(1, 3), { more = true }) end
+    if n > 1 then d:put("OPEN", d:new_id(), echo:sub(1, 3), { more = true }) end
     d:barrier()
     return last
   end,
-  bad = function(_, d, c) put(d, "ITEM", c.id, "\xa2", { more = true }) end,
+  bad = function(_, d, c) d:put("ITEM", c.id, "\xa2", { more = true }) end,
 })
 
 pattern.both(case, {
@@ -270,7 +255,7 @@ pattern.both(case, {
     .. " longer",
   why = "Both ends count the same, or one of them breaks the link.",
   run = function(t, d)
-    local n = limit(d, "partials")
+    local n = d:limit("partials")
     for how = 1, 3 do
       local list = {}
       for i = 1, n do
@@ -299,21 +284,20 @@ pattern.reject(case, {
   title = "Unfinished items on stopped halves are discarded and count all the same",
   why = "The sender need not have seen the STOP; both count until the last fragment.",
   setup = function(_, d)
-    local n, list = limit(d, "partials"), {}
+    local n, list = d:limit("partials"), {}
     for i = 1, n + 1 do
-      list[i] = d:open("tck.sink", map { stop_after = 1, linger = "never", window = array { 9,
-        9000 } },
-        { send = true })
+      list[i] = d:open("tck.sink",
+        map { stop_after = 1, linger = "never", window = array { 9, 9000 } }, { send = true })
       list[i]:expect("STARTED")
       list[i]:await_credit(3, "CREDIT-001")
       list[i]:item(1)
       list[i]:expect("STOP")
     end
-    for i = 1, n do put(d, "ITEM", list[i].id, "\xa2", { more = true }) end
+    for i = 1, n do d:put("ITEM", list[i].id, "\xa2", { more = true }) end
     d:barrier()
     return list[n + 1]
   end,
-  bad = function(_, d, c) put(d, "ITEM", c.id, "\xa2", { more = true }) end,
+  bad = function(_, d, c) d:put("ITEM", c.id, "\xa2", { more = true }) end,
 })
 
 pattern.both(case, {
@@ -322,13 +306,13 @@ pattern.both(case, {
   why = "They were on their way; nobody keeps them.",
   run = function(t, d)
     local list = {}
-    for i = 1, limit(d, "partials") + 4 do
+    for i = 1, d:limit("partials") + 4 do
       list[i] = d:open("tck.echo", map { v = i })
       list[i]:returns(i)
     end
-    for _, c in ipairs(list) do put(d, "ITEM", c.id, "\xa2", { more = true }) end
+    for _, c in ipairs(list) do d:put("ITEM", c.id, "\xa2", { more = true }) end
     d:barrier()
-    local p = partials(d, limit(d, "partials"))
+    local p = partials(d, d:limit("partials"))
     for _, q in ipairs(p) do q.below:send("RETURN", nil, { payload = "\xa2", more = true }) end
     d:barrier()
     for _, q in ipairs(p) do q.below:send("RETURN", nil, { payload = "ok" }) end
@@ -357,9 +341,9 @@ pattern.both(case, {
 
 -- Sends payload in fragments of the testee's frame limit, without waiting for anything.
 local function long(d, kind, id, payload, last_more)
-  local step = limit(d, "frame", 65536)
+  local step = d:limit("frame", 65536)
   for at = 1, #payload, step do
-    put(d, kind, id, payload:sub(at, at + step - 1), { more = at + step <= #payload or last_more })
+    d:put(kind, id, payload:sub(at, at + step - 1), { more = at + step <= #payload or last_more })
   end
 end
 
@@ -369,16 +353,16 @@ pattern.both(case, {
   why = "The valid twin of the one that is a byte too long.",
   boot = { hello = { limits = map { message = 1 << 26 } } },
   run = function(_, d)
-    local n = limit(d, "message", 1 << 24)
+    local n = d:limit("message", 1 << 24)
     local base = #value.encode(map { target = "tck.echo", args = map { v = filler(5) } })
     local payload = value.encode(map { target = "tck.echo",
       args = map { v = filler(n - base + 5) } })
     local id = d:new_id()
-    d:send_split({ "OPEN", id, payload = payload }, limit(d, "frame", 1 << 20))
+    d:send_split({ "OPEN", id, payload = payload }, d:limit("frame", 1 << 20))
     Context.new(d, id, true):returns(filled(n - base + 5), "LIMIT-005")
     local below, upper = inner(d)
     below:send("RETURN", nil, { payload = value.encode(filler(n)),
-      split = limit(d, "frame", 1 << 20) })
+      split = d:limit("frame", 1 << 20) })
     upper:returns(filled(n), "LIMIT-005")
   end,
 })
@@ -400,11 +384,11 @@ for _, o in ipairs {
     why = "Whoever waits for the end of it has kept it all.",
     setup = function(_, d)
       local c = o[2](d)
-      long(d, o[1], c.id, ("\xc1"):rep(limit(d, "message")), true)
+      long(d, o[1], c.id, ("\xc1"):rep(d:limit("message")), true)
       d:barrier()
       return c
     end,
-    bad = function(_, d, c) put(d, o[1], c.id, "\xc1", { more = true }) end,
+    bad = function(_, d, c) d:put(o[1], c.id, "\xc1", { more = true }) end,
   })
 end
 
@@ -537,7 +521,7 @@ local function sum(d, part, n)
   local upper = d:open("tck.nursery", map { open = array(calls) })
   for i = 1, n do
     d:accept("x." .. i):send("RETURN", nil, { payload = value.encode(filler(part)),
-      split = limit(d, "frame", 1 << 20) })
+      split = d:limit("frame", 1 << 20) })
   end
   upper:expect("STARTED")
   return upper
@@ -601,8 +585,8 @@ case {
   why = "The header has 24 bits for the length.",
   run = function(t)
     local parent = t:boot { listen = true }
-    local d = t:dial(parent, { hello = { limits = map { frame = (1 << 53) - 1,
-      message = (1 << 53) - 1 } } })
+    local d = t:dial(parent, { hello = {
+      limits = map { frame = (1 << 53) - 1, message = (1 << 53) - 1 } } })
     local part = 900000
     local upper = sum(d, part, 19)
     local f = upper:expect("RETURN", "LIMIT-003")

@@ -1,4 +1,5 @@
 -- SPDX-License-Identifier: MIT
+--
 -- Chapter 21, and the rows of chapter 20 about what nobody knows: kinds, keys, features, codes,
 -- addresses and targets of a later version or of somebody's own. What may be ignored is, without a
 -- trace, and what may not is refused with the right code.
@@ -6,23 +7,10 @@ local case = ...
 local Context = require "context"
 local frame = require "frame"
 local pattern = require "pattern"
+local play = require "play"
 local value = require "value"
 local map, array = value.map, value.array
-
-local function put(d, kind, ctx, payload, o)
-  o = o or {}
-  d:say(frame.pack { kind = kind, ctx = ctx, payload = payload, more = o.more, length = o.length })
-end
-local function gate(d, key)
-  local c = d:open("tck.gate", map { key = key or "k", value = 7 })
-  c:expect("STARTED")
-  return c
-end
-local function inner(d, o)
-  local upper = d:open("tck.relay", map { target = "x.in" }, o)
-  return d:accept("x.in"), upper
-end
-local echo = value.encode(map { target = "tck.echo", args = map { v = 7 } })
+local gate, inner, echo = play.gate, play.inner, play.echo
 
 -- Kinds -------------------------------------------------------------------------------------------
 
@@ -37,8 +25,8 @@ case {
     local c = gate(d)
     for kind = 0x40, 0x7f do
       for _, ctx in ipairs { 0, c.id, over.id, c.id + 200, c.id + 1, 1 << 53, -1 } do
-        put(d, kind, ctx, "\xc1\xc1", { more = kind % 2 == 0 })
-        put(d, kind, ctx, "", { more = kind % 2 == 1 })
+        d:put(kind, ctx, "\xc1\xc1", { more = kind % 2 == 0 })
+        d:put(kind, ctx, "", { more = kind % 2 == 1 })
       end
       d:barrier()
     end
@@ -57,9 +45,9 @@ for _, o in ipairs {
     title = "A skipped frame on context " .. o[1] .. " opens nothing and uses no id",
     why = "What is skipped changes nothing.",
     run = function(t, d)
-      put(d, 0x41, o[2], "\1\2\3", { more = true })
-      put(d, 0x41, o[2], "")
-      put(d, 0x7f, o[2], ("\xff"):rep(1000))
+      d:put(0x41, o[2], "\1\2\3", { more = true })
+      d:put(0x41, o[2], "")
+      d:put(0x7f, o[2], ("\xff"):rep(1000))
       d:nothing(nil, "EXT-004")
       d:open("tck.echo", map { v = 1 }):returns(1, "EXT-004")
       if d.connector then
@@ -83,14 +71,14 @@ pattern.both(case, {
     for at = 1, #echo do
       d:send { "OPEN", id, payload = echo:sub(at, at), more = at < #echo }
       if at < #echo then
-        put(d, 0x40 + at % 0x40, id, "\xc1", { more = at % 3 == 0 })
-        put(d, 0x50, 0, "")
+        d:put(0x40 + at % 0x40, id, "\xc1", { more = at % 3 == 0 })
+        d:put(0x50, 0, "")
       end
     end
     Context.new(d, id, true):returns(7, "EXT-004")
     local below, upper = inner(d)
     below:send("RETURN", nil, { payload = "\xa2", more = true })
-    put(d, 0x60, below.id, "\xa2", { more = true })
+    d:put(0x60, below.id, "\xa2", { more = true })
     below:send("RETURN", nil, { payload = "ok" })
     upper:returns("ok", "EXT-004")
   end,
@@ -102,7 +90,7 @@ pattern.both(case, {
   why = "They count against no limit but `frame`.",
   run = function(_, d)
     for i = 1, d:limit("partials") * 2 + 400 do
-      put(d, 0x42, d:new_id(), "\1", { more = true })
+      d:put(0x42, d:new_id(), "\1", { more = true })
       if i % 100 == 0 then d:barrier() end
     end
     local n = d:limit("partials")
@@ -127,13 +115,13 @@ pattern.both(case, {
   why = "The valid twin of the one that is a byte too long.",
   run = function(_, d)
     local n = d:limit("frame")
-    put(d, 0x40, 0, ("\xc1"):rep(n))
+    d:put(0x40, 0, ("\xc1"):rep(n))
     d:barrier()
-    put(d, 0x7e, 5, ("\xc1"):rep(n), { more = true })
+    d:put(0x7e, 5, ("\xc1"):rep(n), { more = true })
     d.chop = 4096
-    put(d, 0x55, 5, ("\xc1"):rep(n))
+    d:put(0x55, 5, ("\xc1"):rep(n))
     d.chop = 1
-    put(d, 0x55, 5, ("\xc1"):rep(50))
+    d:put(0x55, 5, ("\xc1"):rep(50))
     d.chop = nil
     d:nothing(nil, "EXT-003")
   end,
@@ -149,8 +137,8 @@ case {
     local c = gate(d)
     d:bye()
     d:await_frame(function(f) return f.name == "BYE" end, "BYE `none`", "LINK-008")
-    put(d, 0x40, 0, "\1")
-    put(d, 0x77, c.id, "\xc1", { more = true })
+    d:put(0x40, 0, "\1")
+    d:put(0x77, c.id, "\xc1", { more = true })
     d:barrier()
     t:open_gate(parent, "k")
     c:returns(7, "EXT-003")
@@ -166,10 +154,10 @@ pattern.reject(case, {
   title = "Kind 0x40 is skipped and kind 0x3f is a violation `frame`",
   why = "A receiver that skips what it does not know misses what it has to know.",
   setup = function(_, d)
-    put(d, 0x40, 0, "\1")
+    d:put(0x40, 0, "\1")
     d:barrier()
   end,
-  bad = function(_, d) put(d, 0x3f, 0, "\1") end,
+  bad = function(_, d) d:put(0x3f, 0, "\1") end,
 })
 
 -- Keys --------------------------------------------------------------------------------------------
@@ -255,8 +243,8 @@ case {
     local parent = t:boot { listen = true }
     local d = t:dial(parent, { raw = true })
     local base = { copse = array { 1, 9 }, actor = value.ref(("o"):rep(16), "o", {}),
-      limits = map { contexts = 20, packets = 7, [""] = value.null }, features = array { "stream",
-        "acme.y" } }
+      limits = map { contexts = 20, packets = 7, [""] = value.null },
+      features = array { "stream", "acme.y" } }
     d:send { "HELLO", value = with_unknown(base) }
     d:expect_hello("VALUE-011")
     d:open("tck.echo", map { v = 1 }):returns(1, "VALUE-011")
@@ -330,7 +318,7 @@ pattern.reject(case, {
   title = "An origin of CANCEL that nobody knows is a violation `schema`",
   why = "Causes are a closed list: what cannot be understood cannot be passed on.",
   setup = function(_, d) return gate(d) end,
-  bad = function(_, d, c) put(d, "CANCEL", c.id, value.encode(map { origin = "acme.bored" })) end,
+  bad = function(_, d, c) d:put("CANCEL", c.id, value.encode(map { origin = "acme.bored" })) end,
 })
 
 for _, code in ipairs { "bored", "acme.own", "X", ("b"):rep(64) } do
@@ -379,8 +367,8 @@ for _, place in ipairs { "parent", "dialled" } do
           more = n % 2 == 0 })
       end
       local id = d:new_id()
-      d:send_split({ "OPEN", id, value = with_unknown { target = "tck.echo",
-        args = map { v = 4 } } }, 7)
+      local open = with_unknown { target = "tck.echo", args = map { v = 4 } }
+      d:send_split({ "OPEN", id, value = open }, 7)
       Context.new(d, id, true):returns(4, "EXT-004")
       local c = d:open("tck.duplex", map {}, { send = true, credit = { 9, 9000 },
         keys = { grease = 1 } })

@@ -1,28 +1,13 @@
 -- SPDX-License-Identifier: MIT
+--
 -- Cancellation through a tree: by way of tck.relay and tck.nursery the suite stands at both ends of
 -- every edge, and sees that it goes down with its cause, comes up in order, and spares the rest.
 local case = ...
 local frame = require "frame"
+local play = require "play"
 local value = require "value"
 local map, array = value.map, value.array
-
-local someone = value.ref(("\x5c"):rep(16), "someone", {})
-
-local function relay(p, args, o)
-  args.target = args.target or "x.below"
-  local upper = p:open("tck.relay", map(args), o)
-  return upper, p:accept(args.target, "KIND-018")
-end
-
-local function nursery(p, n, o)
-  local calls = {}
-  for i = 1, n do calls[i] = map { target = "x." .. i, args = array { i } } end
-  local upper = p:open("tck.nursery", map { open = array(calls) }, o)
-  upper:expect("STARTED", "KIND-018")
-  local inner = {}
-  for i = 1, n do inner[i] = p:accept("x." .. i, "KIND-018") end
-  return upper, inner
-end
+local relay, nursery, someone = play.relay, play.nursery, play.someone
 
 -- One edge ----------------------------------------------------------------------------------------
 
@@ -388,8 +373,8 @@ for _, s in ipairs(shapes) do
         local x = p.monitor.ctx[r.leaves[i]]
         t:check("MODEL-002", x.life ~= "ended" and p.monitor.ctx[top.id].life ~= "ended",
           "the top open as long as a leaf is", "ended")
-        p:send { "CANCELLED", r.leaves[i], value = map { origin = "parent", by = someone,
-          ran = true } }
+        p:send { "CANCELLED", r.leaves[i],
+          value = map { origin = "parent", by = someone, ran = true } }
       end
       top:is_cancelled({ origin = "parent", by = someone, ran = true }, "MODEL-002")
       for _, b in ipairs(r.below) do
@@ -441,8 +426,7 @@ local function storm(id, total, batch, req, title, opener)
           end
         end)
         for i = 1, batch do
-          p:await_frame(function(f) return f.ctx == list[i].id and frame.terminal[f.name] end,
-            "the terminal of context " .. list[i].id, req)
+          list[i]:terminal(req)
         end
         p.inbox = {}
       end
@@ -497,8 +481,7 @@ case {
         end
       end)
       for i = 1, 50 do
-        p:await_frame(function(f) return f.ctx == list[i].id and frame.terminal[f.name] end,
-          "the terminal of context " .. list[i].id, "MODEL-002")
+        list[i]:terminal("MODEL-002")
       end
       p.inbox = {}
     end

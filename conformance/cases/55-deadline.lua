@@ -1,17 +1,14 @@
 -- SPDX-License-Identifier: MIT
+--
 -- Deadlines: a timeout surfaces exactly once, where somebody asked for it.
 local case = ...
 local context = require "context"
 local frame = require "frame"
 local pattern = require "pattern"
+local play = require "play"
 local value = require "value"
 local map, array = value.map, value.array
-
-local function relay(p, args, o)
-  args.target = args.target or "x.below"
-  local upper = p:open("tck.relay", map(args), o)
-  return upper, p:accept(args.target, "KIND-018")
-end
+local relay = play.relay
 
 local function deadline_of(c) return c.open_frame.value.deadline end
 
@@ -66,11 +63,7 @@ local points = {
     end, "stream",
   },
   {
-    "cleanup", "and then cleans up", function(p, o)
-      local c = p:open("tck.cleanup", map { name = "c" }, o)
-      c:expect("STARTED")
-      return c
-    end,
+    "cleanup", "and then cleans up", function(p, o) return play.cleanup(p, {}, o) end,
   },
 }
 for _, point in ipairs(points) do
@@ -123,8 +116,8 @@ for _, d in ipairs { (1 << 31) - 1, 1 << 31, (1 << 32) + 1, (1 << 53) - 1 } do
 end
 
 for _, b in ipairs {
-  { "negative", -1 }, { "float", 10.5 }, { "text", "10" }, { "huge", 1 << 53 }, { "nil",
-    value.null },
+  { "negative", -1 }, { "float", 10.5 }, { "text", "10" }, { "huge", 1 << 53 },
+  { "nil", value.null },
 } do
   pattern.reject(case, {
     id = "deadline.bad." .. b[1], req = "VALUE-012", code = "schema",
@@ -161,8 +154,7 @@ case {
   why = "The deadline is a cancellation like any other.",
   run = function(t)
     local p = t:boot()
-    local c = p:open("tck.cleanup", map { name = "c", error = "acme.mess" }, { deadline = 20 })
-    c:expect("STARTED")
+    local c = play.cleanup(p, { error = "acme.mess" }, { deadline = 20 })
     c:errors("acme.mess", "CANCEL-009", { cancelled = true })
   end,
 }
@@ -173,9 +165,7 @@ case {
   why = "There is no CANCEL that could say another.",
   run = function(t)
     local p = t:boot { args = { grace = 60 } }
-    local c = p:open("tck.cleanup", map { name = "c", key = "k", shield = 600000 },
-      { deadline = 20 })
-    c:expect("STARTED")
+    local c = play.cleanup(p, { key = "k", shield = 600000 }, { deadline = 20 })
     c:is_cancelled({ origin = "deadline" }, "CANCEL-015")
     t:is("CANCEL-015", array(t:testee_log(p)), array { "c:begin", "c:timeout" }, "log")
   end,
@@ -315,10 +305,8 @@ case {
   why = "The time left is 0, and 0 means: not at all.",
   run = function(t)
     local p = t:boot()
-    local c = p:open("tck.cleanup", map { name = "c", shield = 600000,
-      call = map { target = "x.undo" } },
+    local c = play.cleanup(p, { shield = 600000, call = map { target = "x.undo" } },
       { deadline = 20 })
-    c:expect("STARTED")
     -- Clean-up runs in a shield after the deadline; what it opens has the time of the shield.
     local inner = p:accept("x.undo", "MODEL-006")
     inner:returns_with(1)

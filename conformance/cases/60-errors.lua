@@ -1,20 +1,16 @@
 -- SPDX-License-Identifier: MIT
+--
 -- Errors: what one carries, how it travels, and what refuses a context before it has run.
 local case = ...
 local frame = require "frame"
 local pattern = require "pattern"
+local play = require "play"
 local value = require "value"
 local map, array = value.map, value.array
+local relay = play.relay
 
 local function actor_of(p) return value.ref(p.peer.actor.id, p.peer.actor.name, {}) end
 local function someone(n) return value.ref(("\x40"):rep(15) .. string.char(n), "n" .. n, {}) end
-
-local function relay(p, args, o)
-  args = args or {}
-  args.target = args.target or "x.below"
-  local upper = p:open("tck.relay", map(args), o)
-  return upper, p:accept(args.target, "KIND-018")
-end
 
 local function same(t, req, e, key, want)
   t:check(req, value.eq(e[key], want), key .. " " .. value.show(want), key .. " "
@@ -105,11 +101,9 @@ case {
 
 for _, code in ipairs {
   "failed", "cancelled", "deadline", "group", "no_target", "denied", "bad_args", "not_ready",
-    "closing",
-  "busy", "too_large", "link_lost", "died", "spawn_failed", "boot_timeout", "unreachable",
-    "not_found",
-  "conflict", "wrong_actor", "unresponsive", "no_memory", "acme.quota", "nobody_knows", "x",
-  ("c"):rep(64), "\u{e9}\u{e8}",
+  "closing", "busy", "too_large", "link_lost", "died", "spawn_failed", "boot_timeout",
+  "unreachable", "not_found", "conflict", "wrong_actor", "unresponsive", "no_memory",
+  "acme.quota", "nobody_knows", "x", ("c"):rep(64), "\u{e9}\u{e8}",
 } do
   case {
     id = "error.code." .. (code:find("^[%w_.]+$") and #code < 30 and code:gsub("_", "-")
@@ -348,7 +342,8 @@ end
 
 case {
   id = "refusal.order.deadline", req = "CTX-010",
-  title = "An unknown target with a deadline of 0 is `no_target`, bad arguments with it are CANCELLED",
+  title = "An unknown target with a deadline of 0 is `no_target`, bad arguments with it are "
+    .. "CANCELLED",
   why = "Of several reasons the first of the list is given, so that all peers say the same.",
   run = function(t)
     local p = t:boot()
@@ -417,11 +412,11 @@ for _, b in ipairs {
   { "code-int", map { code = 5, message = "" }, "with an integer for a code" },
   { "message-nil", map { code = "c", message = value.null }, "with nil for a message" },
   { "via-33", vias(33), "with 33 entries in `via`", vias(32) },
-  { "via-address", map { code = "c", message = "", via = array { value.ref(("a"):rep(16), "a",
-    { "unix:/x" }) } },
+  { "via-address",
+    map { code = "c", message = "", via = array { value.ref(("a"):rep(16), "a", { "unix:/x" }) } },
     "with an address in `via`" },
-  { "actor-address", map { code = "c", message = "", actor = value.ref(("a"):rep(16), "a",
-    { "unix:/x" }) },
+  { "actor-address",
+    map { code = "c", message = "", actor = value.ref(("a"):rep(16), "a", { "unix:/x" }) },
     "with an address in `actor`" },
   { "causes-9", nest(9), "whose causes nest nine deep", nest(8) },
   { "causes-65", causes(65), "with 65 causes", causes(64) },
@@ -433,7 +428,7 @@ for _, b in ipairs {
 } do
   pattern.reject(case, {
     id = "error.schema." .. b[1], req = { b[1]:find("^causes") and "ERROR-008" or "VALUE-012" },
-      code = "schema",
+    code = "schema",
     title = "An ERROR " .. b[3] .. " is a violation",
     why = "The schema of an error bounds what its report can cost.",
     twin = function(_, p)
@@ -460,7 +455,8 @@ local function holds(e, code)
 end
 
 for _, w in ipairs {
-  { "context", "The error of a context that was cleaning up after another keeps that one as a cause",
+  { "context",
+    "The error of a context that was cleaning up after another keeps that one as a cause",
     { code = "acme.second", cancelled = true } },
   { "group", "It is kept as well when the later error is a group",
     { code = "group", cancelled = true, causes = array {
@@ -473,8 +469,8 @@ for _, w in ipairs {
     why = "Whoever reads the report wants to know what began it.",
     run = function(t)
       local p = t:boot()
-      local upper = p:open("tck.nursery", map { open = array { map { target = "x.first" },
-        map { target = "x.second" } } })
+      local upper = p:open("tck.nursery",
+        map { open = array { map { target = "x.first" }, map { target = "x.second" } } })
       upper:expect("STARTED", "KIND-018")
       local first, second = p:accept("x.first", "KIND-018"), p:accept("x.second", "KIND-018")
       first:fail_with { code = "acme.first" }
@@ -589,9 +585,7 @@ for _, how in ipairs { "finish", "cancel" } do
       t:check("ERROR-013", f.name ~= "ERROR" or f.value.code ~= "closing",
         "a terminal other than ERROR closing", frame.show(f))
       p.actor:expect(how == "finish" and "RETURN" or "CANCELLED", "ACTOR-012")
-      p:await_eof("SPAWN-014")
-      p:close()
-      t:expect_exit(p.process, 0)
+      t:ends(p)
     end,
   }
 end

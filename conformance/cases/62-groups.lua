@@ -1,28 +1,17 @@
 -- SPDX-License-Identifier: MIT
+--
 -- Several errors, and errors too large for the link that they have to cross.
 local case = ...
+local play = require "play"
 local value = require "value"
 local map, array = value.map, value.array
-
-local function nursery(p, n)
-  local calls = {}
-  for i = 1, n do calls[i] = map { target = "x." .. i } end
-  local upper = p:open("tck.nursery", map { open = array(calls) })
-  upper:expect("STARTED", "KIND-018")
-  local inner = {}
-  for i = 1, n do inner[i] = p:accept("x." .. i, "KIND-018") end
-  return upper, inner
-end
-
-local function relay(p)
-  local upper = p:open("tck.relay", map { target = "x.below" })
-  return upper, p:accept("x.below", "KIND-018")
-end
+local relay, nursery = play.relay, play.nursery
 
 local function codes(e)
   local out = {}
-  for i = 1, value.is_array(e.causes) and e.causes.n or 0 do out[i] = e.causes[i].code .. ":"
-    .. e.causes[i].message end
+  for i = 1, value.is_array(e.causes) and e.causes.n or 0 do
+    out[i] = e.causes[i].code .. ":" .. e.causes[i].message
+  end
   return array(out)
 end
 
@@ -183,7 +172,7 @@ group_case {
   id = "number.inner", n = 2, req = { "ERROR-008", "ERROR-007" },
   title = "Causes of causes count against the 64",
   why = "64 is the number in all.",
-  run = function(t, p, upper, inner)
+  run = function(t, _, upper, inner)
     local function many(prefix)
       local list = {}
       for i = 1, 40 do list[i] = map { code = "c", message = prefix .. i } end
@@ -225,7 +214,8 @@ local filler = ("x"):rep(10000)
 local function cut_case(o)
   case {
     id = "error.cut." .. o.id, req = { "LIMIT-012", "LIMIT-010" }, title = o.title,
-    why = "The code must arrive; what can be spared is dropped in a fixed order, and no more than needed.",
+    why = "The code must arrive; what can be spared is dropped in a fixed order, and no more than "
+      .. "needed.",
     run = function(t)
       local p = t:boot(small)
       local upper, inner = relay(p)
@@ -323,7 +313,8 @@ case {
 
 case {
   id = "error.too-large.started", req = { "LIMIT-011", "LIMIT-010" },
-  title = "A STARTED value that exceeds the peer's `message` is not sent: the context ends otherwise",
+  title = "A STARTED value that exceeds the peer's `message` is not sent: the context ends "
+    .. "otherwise",
   why = "ERROR too_large, unless the handler has another answer.",
   run = function(t)
     local p = t:boot(small)

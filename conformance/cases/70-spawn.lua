@@ -1,16 +1,14 @@
 -- SPDX-License-Identifier: MIT
+--
 -- The testee as a child: how it starts, what it answers before it is ready, how it finishes.
 local case = ...
-local uv = require "luv"
 local frame = require "frame"
 local Link = require "link"
+local play = require "play"
+local uv = require "luv"
 local value = require "value"
 local map, array = value.map, value.array
-
-local function relay(p)
-  local upper = p:open("tck.relay", map { target = "x.below" })
-  return upper, p:accept("x.below", "KIND-018")
-end
+local relay = play.relay
 
 -- The start ---------------------------------------------------------------------------------------
 
@@ -64,8 +62,8 @@ dialling("unix", "A child dials a unix socket and says its token", function(t, o
   t:listen(path, on_stream)
   return "unix:" .. path
 end)
-dialling("tcp", "A child dials a TCP port of the loopback and says its token", function(t,
-  on_stream)
+local tcp_words = "A child dials a TCP port of the loopback and says its token"
+dialling("tcp", tcp_words, function(t, on_stream)
   local server = uv.new_tcp()
   assert(server:bind("127.0.0.1", 0))
   assert(server:listen(4, function()
@@ -96,8 +94,8 @@ for _, b in ipairs {
     title = "A child with " .. b[3] .. " complains and exits with status 1",
     why = "It was started by mistake, and silence would hide it.",
     run = function(t)
-      local link, p = t:spawn(b[2])
-      if not link then p = t.processes[1] else p = link.process end
+      local link = t:spawn(b[2])
+      local p = link and link.process or t.processes[1]
       t:await(function() return p.exit end, "the exit of the child", "SPAWN-005")
       t:check("SPAWN-005", p.exit.signal == 0 and p.exit.status == 1, "exit status 1",
         p.exit.signal ~= 0 and "signal " .. p.exit.signal or "exit status " .. p.exit.status)
@@ -177,8 +175,9 @@ case {
   why = "One print of user code would break the link.",
   run = function(t)
     local p = t:boot { transport = "stdio" }
-    local function at(fd) return uv.fs_readlink("/proc/" .. p.process.pid .. "/fd/" .. fd)
-      or "nothing" end
+    local function at(fd)
+      return uv.fs_readlink("/proc/" .. p.process.pid .. "/fd/" .. fd) or "nothing"
+    end
     t:check("SPAWN-009", not at(0):find("^socket:"), "an empty input", at(0))
     t:check("SPAWN-009", at(1) == at(2), "the standard error output " .. at(2), at(1))
     t:alive(p)
@@ -248,9 +247,7 @@ local function bad_args(id, words, args_of)
       t:handshake(p)
       local c = p:open("copse.actor", args_of(t), { send = true })
       c:errors("bad_args", "ACTOR-006")
-      p:await_eof("SPAWN-014")
-      p:close()
-      t:expect_exit(p.process, 1)
+      t:ends(p, 1)
     end,
   }
 end
@@ -287,9 +284,7 @@ local function ended(t, p, kind, status, req)
   local f = p.actor:expect(kind, req or "ACTOR-012")
   t:check("ACTOR-016", t:open_contexts(p) == 0, "no other context open", t:open_contexts(p)
     .. " open")
-  p:await_eof("SPAWN-014")
-  p:close()
-  t:expect_exit(p.process, status or 0)
+  t:ends(p, status or 0)
   return f.value
 end
 
@@ -329,9 +324,7 @@ case {
   why = "Crossing open-actorend: it goes on until it has its terminals.",
   run = function(t)
     local p = t:boot()
-    local c = p:open("tck.cleanup", map { name = "c", shield = 600000,
-      call = map { target = "x.undo" } })
-    c:expect("STARTED")
+    local c = play.cleanup(p, { shield = 600000, call = map { target = "x.undo" } })
     p.actor:finish()
     p:barrier()
     c:cancel { grace = 600000 }
@@ -385,10 +378,7 @@ case {
       d:send_split({ "OPEN", d:new_id(), payload = bytes }, 60000)
     end
     local before = t:stat(p).ran
-    for try = 1, 200 do
-      if t:stat(p).ran - before > 20 then break end
-      t:elapse(math.min(try, 20))
-    end
+    t:poll(function() return t:stat(p).ran - before > 20 end)
     p.actor:finish()
     ended(t, p, "RETURN", 0, "ACTOR-013")
   end,
@@ -439,8 +429,7 @@ for _, origin in ipairs { "requested", "error", "deadline", "parent", "shutdown"
       local gate = p:open("tck.gate", map { key = "never" })
       gate:expect("STARTED")
       local upper, inner = relay(p)
-      local clean = p:open("tck.cleanup", map { name = "c" })
-      clean:expect("STARTED")
+      local clean = play.cleanup(p)
       p.actor:cancel { origin = origin, by = by, message = "enough", grace = 60000 }
       local f = inner:expect("CANCEL", "ACTOR-015")
       t:is("CANCEL-012", f.value.origin, origin, "origin")
@@ -466,8 +455,7 @@ case {
   why = "The error belongs to that context, and was reported there.",
   run = function(t)
     local p = t:boot()
-    local c = p:open("tck.cleanup", map { name = "c", error = "acme.mess" })
-    c:expect("STARTED")
+    local c = play.cleanup(p, { error = "acme.mess" })
     p.actor:cancel { origin = "parent", grace = 60000 }
     c:errors("acme.mess", "CANCEL-009", { cancelled = true })
     ended(t, p, "CANCELLED")

@@ -1,7 +1,9 @@
 -- SPDX-License-Identifier: MIT
+--
 -- The testee as a child that is told by signals, or that loses its parent.
 local case = ...
 local child = require "child"
+local play = require "play"
 local process = require "process"
 local value = require "value"
 local map, array = value.map, value.array
@@ -9,9 +11,7 @@ local map, array = value.map, value.array
 local function terminal(t, p, req, origin)
   local f = p.actor:expect("CANCELLED", req)
   t:is(req, f.value.origin, origin, "origin")
-  p:await_eof("SPAWN-014")
-  p:close()
-  t:expect_exit(p.process, 0)
+  t:ends(p)
 end
 
 -- A signal of the suite after which the testee has to go on to the end in order.
@@ -41,9 +41,7 @@ case {
     local p = t:boot()
     local gate = p:open("tck.gate", map { key = "never" })
     gate:expect("STARTED")
-    local clean = p:open("tck.cleanup", map { name = "c", shield = 600000,
-      call = map { target = "x.undo" } })
-    clean:expect("STARTED")
+    local clean = play.cleanup(p, { shield = 600000, call = map { target = "x.undo" } })
     local upper = p:open("tck.relay", map { target = "x.below" })
     local inner = p:accept("x.below")
     signal(p, 15)
@@ -85,9 +83,7 @@ case {
   why = "Crossing sigterm-cancel.",
   run = function(t)
     local p = t:boot()
-    local c = p:open("tck.cleanup", map { name = "c", shield = 600000,
-      call = map { target = "x.undo" } })
-    c:expect("STARTED")
+    local c = play.cleanup(p, { shield = 600000, call = map { target = "x.undo" } })
     p.actor:cancel { origin = "requested", message = "first", grace = 60000 }
     local undo = p:accept("x.undo")
     signal(p, 15)
@@ -103,9 +99,7 @@ case {
   why = "Crossing sigterm-cancel, the other way round.",
   run = function(t)
     local p = t:boot()
-    local c = p:open("tck.cleanup", map { name = "c", shield = 600000,
-      call = map { target = "x.undo" } })
-    c:expect("STARTED")
+    local c = play.cleanup(p, { shield = 600000, call = map { target = "x.undo" } })
     signal(p, 15)
     local undo = p:accept("x.undo")
     p.actor:cancel { origin = "requested", grace = 60000 }
@@ -122,9 +116,7 @@ case {
   why = "It says nothing new.",
   run = function(t)
     local p = t:boot()
-    local c = p:open("tck.cleanup", map { name = "c", shield = 600000,
-      call = map { target = "x.undo" } })
-    c:expect("STARTED")
+    local c = play.cleanup(p, { shield = 600000, call = map { target = "x.undo" } })
     signal(p, 15)
     local undo = p:accept("x.undo")
     signal(p, 15)
@@ -172,22 +164,21 @@ end
 -- The loss of the parent's link -------------------------------------------------------------------
 
 -- The testee may be its own executioner where user code heeds nothing.
-local function own_end(p) for _, n in ipairs { 6, 9, 14,
-  15 } do p.process.expected[n] = true end end
+local function own_end(p)
+  for _, n in ipairs { 6, 9, 14, 15 } do p.process.expected[n] = true end
+end
 
 local states = {
   { "idle", "nothing runs", function() end },
-  { "gate", "a handler waits", function(p) p:open("tck.gate",
-    map { key = "k" }):expect("STARTED") end },
+  { "gate", "a handler waits", function(p) play.gate(p) end },
   { "cleanup", "a handler wants to clean up", function(p)
-    p:open("tck.cleanup", map { name = "c" }):expect("STARTED")
+    play.cleanup(p)
   end },
   { "shield", "a handler cleans up in a shield that nobody ends", function(p)
-    p:open("tck.cleanup", map { name = "c", key = "never", shield = 600000 }):expect("STARTED")
+    play.cleanup(p, { key = "never", shield = 600000 })
   end },
   { "shield-call", "its clean-up calls the parent that is gone", function(p)
-    p:open("tck.cleanup", map { name = "c", shield = 600000,
-      call = map { target = "x.undo" } }):expect("STARTED")
+    play.cleanup(p, { shield = 600000, call = map { target = "x.undo" } })
   end },
   { "relay", "it waits for its parent", function(p)
     p:open("tck.relay", map { target = "x.below" })
@@ -212,7 +203,7 @@ local states = {
     p:barrier()
   end },
   { "cancelled", "it is being cancelled", function(p)
-    p:open("tck.cleanup", map { name = "c", key = "never", shield = 600000 }):expect("STARTED")
+    play.cleanup(p, { key = "never", shield = 600000 })
     p.actor:cancel { origin = "parent", grace = 600000 }
     p:barrier()
   end },
@@ -223,7 +214,7 @@ for _, s in ipairs(states) do
   local req = heedless[s[1]] and "SPAWN-023" or "SPAWN-024"
   case {
     id = "death.loss." .. s[1], req = { "SPAWN-024", "SPAWN-023", "MODEL-009" }, profile = s[4],
-      processes = true,
+    processes = true,
     title = "A child whose link is lost while " .. s[2] .. " is gone after the grace",
     why = "Kill a parent in any way, and nothing below it stays.",
     run = function(t)
@@ -314,15 +305,26 @@ case {
 
 -- The subtree -------------------------------------------------------------------------------------
 
+local patience = 20000
+
 -- Processes tell nobody that they are there, or gone: one has to look.
 local function await_processes(t, n, req)
   local have
-  for try = 1, 400 do
+  local good = t:poll(function()
     have = #process.marked(t.mark)
-    if have == n then return t:pass(req) end
-    t:elapse(math.min(try * 2, 50) * t.scale)
-  end
-  t:fail(req, n .. " processes", have .. " processes")
+    return have == n
+  end, patience * t.scale)
+  t:check(req, good, n .. " processes", have .. " processes")
+end
+
+-- A process that has ended stays in the system's list until its parent has asked how.
+local function await_reaped(t, parent, req)
+  local zombies
+  local good = t:poll(function()
+    zombies = process.zombies(parent)
+    return #zombies == 0
+  end, patience * t.scale)
+  t:check(req, good, "no ended process that is not reaped", "pids " .. table.concat(zombies, ", "))
 end
 
 -- Processes that wait below the testee, each the parent of the next.
@@ -405,7 +407,7 @@ end
 
 case {
   id = "death.tree.cancel-3", req = { "MODEL-005", "LADDER-006" }, profile = "spawn",
-    processes = true,
+  processes = true,
   title = "Three levels of processes are cancelled from the top and end in order",
   why = "Cancellation crosses every process boundary.",
   run = function(t)
@@ -433,8 +435,8 @@ case {
 }
 
 case {
-  id = "death.tree.sigkill-middle", req = { "SPAWN-016", "SPAWN-017", "MODEL-010" },
-    profile = "spawn", processes = true,
+  id = "death.tree.sigkill-middle", req = { "SPAWN-016", "SPAWN-017", "MODEL-009", "MODEL-010" },
+  profile = "spawn", processes = true,
   title = "A process killed in the middle is `died`, and what was below it is gone",
   why = "The parent survives and cleans up after its child.",
   run = function(t)
@@ -446,13 +448,14 @@ case {
     local e = c:errors("died", "SPAWN-016")
     t:check("SPAWN-017", value.is_map(e.data) and e.data.signal ~= nil, "the signal in data",
       value.show(e))
-    await_processes(t, 1, "MODEL-010")
+    await_processes(t, 1, "MODEL-009")
+    await_reaped(t, p.process.pid, "MODEL-010")
   end,
 }
 
 case {
   id = "death.tree.finish-3", req = { "ACTOR-012", "SPAWN-014" }, profile = "spawn",
-    processes = true,
+  processes = true,
   title = "A call through three levels of processes returns, and all of them have ended",
   why = "The result comes up after the last process has been reaped.",
   run = function(t)

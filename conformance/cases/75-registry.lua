@@ -1,16 +1,16 @@
 -- SPDX-License-Identifier: MIT
+--
 -- The registry profile: names that live exactly as long as the context that holds them.
 local case = ...
-local child = require "child"
 local frame = require "frame"
+local uv = require "luv"
 local value = require "value"
 local map, array = value.map, value.array
 
 local function reg_case(o)
   case {
     id = "registry." .. o.id, req = o.req, title = o.title, why = o.why, profile = "registry",
-      await = o.await,
-    watchdog = o.watchdog,
+    await = o.await, watchdog = o.watchdog,
     run = function(t)
       local p = t:boot { listen = true }
       o.run(t, p)
@@ -20,10 +20,8 @@ end
 
 -- An actor of the suite: a dialled link and its reference.
 local function actor(t, p, name, addresses)
-  local d
-  local ref = value.ref(require "luv".random(16), name, addresses or {})
-  d = t:dial(p, { hello = { actor = ref } })
-  return d, ref
+  local ref = value.ref(uv.random(16), name, addresses or {})
+  return t:dial(p, { hello = { actor = ref } }), ref
 end
 
 local function register(link, name, ref)
@@ -75,8 +73,8 @@ for _, how in ipairs { "cancel", "loss", "bye-code", "violation" } do
     run = function(t, p)
       local d, ref = actor(t, p, "a")
       local c = register(d, "service", ref)
-      local watch = p:open("copse.watch", map { name = "service" }, { send = true, credit = { 10,
-        10000 } })
+      local watch = p:open("copse.watch", map { name = "service" },
+        { send = true, credit = { 10, 10000 } })
       watch:expect("STARTED", "REG-006")
       if how == "cancel" then
         c:cancel()
@@ -194,7 +192,7 @@ end
 
 reg_case {
   id = "wait.there", req = "REG-005",
-    title = "Waiting for a name that is there returns its first reference",
+  title = "Waiting for a name that is there returns its first reference",
   why = "The oldest comes first.",
   run = function(t, p)
     local a, ra = actor(t, p, "a")
@@ -209,7 +207,7 @@ reg_case {
 
 reg_case {
   id = "wait.later", req = "REG-005",
-    title = "Waiting for a name ends as soon as somebody takes it, for all who wait",
+  title = "Waiting for a name ends as soon as somebody takes it, for all who wait",
   why = "Programs start in any order.",
   run = function(t, p)
     local list = {}
@@ -228,7 +226,7 @@ reg_case {
 
 reg_case {
   id = "wait.gone", req = "REG-005",
-    title = "A name that has gone again satisfies nobody who comes later",
+  title = "A name that has gone again satisfies nobody who comes later",
   why = "The registrar knows the present only.",
   run = function(t, p)
     local d, ref = actor(t, p, "a")
@@ -243,7 +241,7 @@ reg_case {
 
 reg_case {
   id = "wait.deadline", req = { "REG-005", "DEADLINE-002" },
-    title = "Waiting for a name has a deadline like any context",
+  title = "Waiting for a name has a deadline like any context",
   why = "It is a call.",
   run = function(_, p)
     p:open("copse.wait", map { name = "n" }, { deadline = 30 })
@@ -254,8 +252,8 @@ reg_case {
 -- Watching ----------------------------------------------------------------------------------------
 
 local function watch(link, name, credit)
-  local c = link:open("copse.watch", map { name = name }, { send = true, credit = credit or { 1000,
-    1 << 20 } })
+  local c = link:open("copse.watch", map { name = name },
+    { send = true, credit = credit or { 1000, 1 << 20 } })
   local f = c:expect("STARTED", "REG-006")
   return c, f.value
 end
@@ -294,7 +292,7 @@ reg_case {
 
 reg_case {
   id = "watch.name", req = "REG-007",
-    title = "A watch of one name hears of no other, one without a name of all",
+  title = "A watch of one name hears of no other, one without a name of all",
   why = "Most care for one; a debugger for all.",
   run = function(t, p)
     local d, ref = actor(t, p, "a")
@@ -329,7 +327,7 @@ reg_case {
 
 reg_case {
   id = "watch.credit", req = { "REG-006", "CREDIT-003" },
-    title = "Changes wait for credit, in order, none lost",
+  title = "Changes wait for credit, in order, none lost",
   why = "A slow watcher sees everything, later.",
   run = function(t, p)
     local d, ref = actor(t, p, "a")
@@ -349,7 +347,7 @@ reg_case {
 
 reg_case {
   id = "watch.stop", req = { "STREAM-004", "REG-002" },
-    title = "A watch that is stopped says END, and END returns it",
+  title = "A watch that is stopped says END, and END returns it",
   why = "It is a stream like others.",
   run = function(t, p)
     local d, ref = actor(t, p, "a")
@@ -365,7 +363,7 @@ reg_case {
 
 reg_case {
   id = "watch.many", req = "REG-006",
-    title = "Ten watchers hear the same fifty changes in the same order",
+  title = "Ten watchers hear the same fifty changes in the same order",
   why = "None missing and none twice.",
   run = function(t, p)
     local d, ref = actor(t, p, "a")
@@ -399,8 +397,7 @@ reg_case {
         end
       end)
       for i = 1, 100 do
-        d:await_frame(function(f) return f.ctx == list[i].id and frame.terminal[f.name] end,
-          "RETURN", "REG-002")
+        list[i]:terminal("REG-002")
       end
       d.inbox = {}
       p:barrier()
@@ -415,7 +412,7 @@ reg_case {
 
 reg_case {
   id = "watch.no-credit", req = "KIND-010",
-    title = "A watch without credit is a list and nothing more",
+  title = "A watch without credit is a list and nothing more",
   why = "An OPEN without `credit` wants no items.",
   run = function(t, p)
     local d, ref = actor(t, p, "a")
@@ -442,14 +439,11 @@ reg_case {
     mine:gives(nil, "REG-006")
     p.actor:finish()
     c:returns(value.null, "ACTOR-011")
-    local f = p:await_frame(function(f) return f.ctx == mine.id and frame.terminal[f.name] end,
-      "RETURN", "ACTOR-011")
+    local f = mine:terminal("ACTOR-011")
     t:check("ACTOR-011", f.name == "RETURN" and f.value == value.null, "RETURN nil", frame.show(f))
     p.actor:returns(value.null, "ACTOR-012")
-    p:await_eof("SPAWN-014")
-    p:close()
     d.loose = true
-    t:expect_exit(p.process, 0)
+    t:ends(p)
   end,
 }
 
@@ -461,8 +455,8 @@ local function registering(t, p, name)
   local o = inner.open_frame.value
   t:check("KIND-011", o.send == true, "send true on a held context", value.show(o))
   t:check("REG-009", value.is_map(o.args) and o.args.name == (name or "me")
-    and value.is_ref(o.args.ref)
-    and o.args.ref.id == p.peer.actor.id, "its name and its own reference", value.show(o))
+    and value.is_ref(o.args.ref) and o.args.ref.id == p.peer.actor.id,
+    "its name and its own reference", value.show(o))
   return upper, inner
 end
 
@@ -485,7 +479,7 @@ reg_case {
 
 reg_case {
   id = "client.refused", req = "ERROR-005",
-    title = "A registration that is refused is an error above",
+  title = "A registration that is refused is an error above",
   why = "Whoever wanted the name has to know.",
   run = function(t, p)
     local upper, inner = registering(t, p)
@@ -496,7 +490,7 @@ reg_case {
 
 reg_case {
   id = "client.cancelled", req = { "MODEL-005", "MODEL-002" },
-    title = "A registration is cancelled with its scope",
+  title = "A registration is cancelled with its scope",
   why = "It is a context like any other.",
   run = function(t, p)
     local upper, inner = registering(t, p)
@@ -522,107 +516,6 @@ reg_case {
     inner:returns_with()
     upper:returns(value.null, "ACTOR-010")
     p.actor:returns(value.null, "ACTOR-012")
-    p:await_eof("SPAWN-014")
-    p:close()
-    t:expect_exit(p.process, 0)
-  end,
-}
-
--- copse.info --------------------------------------------------------------------------------------
-
--- The entries of an answer: each a map with a reference.
-local function entries(t, v)
-  t:check("REG-010", value.is_array(v) and v.n >= 1, "an array of entries", value.show(v))
-  for _, e in ipairs(v) do
-    t:check("REG-010", value.is_map(e) and value.is_ref(e.ref), "an entry with `ref`",
-      value.show(e))
-  end
-  return v
-end
-
-reg_case {
-  id = "info", req = "REG-010", title = "An actor tells what it is",
-  why = "The root can show the whole tree, as each answers for itself.",
-  run = function(t, p)
-    local v = entries(t, p:call("copse.info", map {}, "REG-010"))
-    t:is("REG-010", v.n, 1, "entries")
-    local e = v[1]
-    t:check("REG-010", e.ref.id == p.peer.actor.id, "its reference", value.show(e))
-    t:check("REG-010", value.is_ref(e.parent) and e.parent.id == t.actor.id,
-      "the reference of its parent", value.show(e))
-    t:is("REG-010", e.pid, math.tointeger(p.process.pid), "pid")
-    t:check("REG-010", type(e.state) == "string" and math.type(e.contexts) == "integer"
-      and math.type(e.rss) == "integer", "state, contexts, rss", value.show(e))
-  end,
-}
-
-case {
-  id = "registry.info.children", req = "REG-010", profile = "spawn",
-  title = "The entries of a child come after its own, unchanged",
-  why = "What a child says of itself and of what is below it is passed on as it is.",
-  run = function(t)
-    local p = t:boot()
-    local c = child.spawn(t, p):boot()
-    local call = p:open("copse.info", map {})
-    local inner = c.link:accept("copse.info", "REG-010")
-    local ref = value.ref(c.id, c.name, {})
-    local answer = array {
-      map { ref = ref, parent = p.peer.actor, pid = c.pid, state = "brooding", contexts = 3, rss =
-        5,
-        ["acme.mood"] = "fine" },
-      map { ref = value.ref(("g"):rep(16), "grandchild", {}), parent = ref, pid = 1,
-        state = "unresponsive" },
-    }
-    inner:returns_with(answer)
-    local v = entries(t, call:returns(nil, "REG-010"))
-    t:check("REG-010", v[1].ref.id == p.peer.actor.id, "itself first", value.show(v[1]))
-    t:is("REG-010", array { table.unpack(v, 2, v.n) }, answer, "then")
-    c:finish()
-  end,
-}
-
--- The entry of the one child that is listed without its help.
-local function unresponsive(t, p, c, v)
-  entries(t, v)
-  local e = v[2]
-  t:check("REG-011", v.n == 2 and e.state == "unresponsive" and e.pid == c.pid
-    and value.is_ref(e.ref) and e.ref.id == c.id
-    and value.is_ref(e.parent) and e.parent.id == p.peer.actor.id,
-    "the child with ref, parent, pid " .. c.pid .. " and state unresponsive", value.show(v))
-end
-
-case {
-  id = "registry.info.unresponsive", req = "REG-011", profile = "spawn", await = 30000,
-  title = "A child that does not answer in time is listed with its pid as unresponsive",
-  why = "The tree is shown even if a leaf of it hangs, and looking harms nobody.",
-  run = function(t)
-    local p = t:boot()
-    local c = child.spawn(t, p):boot()
-    local call = p:open("copse.info", map {})
-    local inner = c.link:accept("copse.info", "REG-011")
-    -- SPEC.md lets the question stay open at the child. Whether it is withdrawn nevertheless is the
-    -- parent's affair; a child that does not hang then answers.
-    local f = t:await(function()
-      return c.link:take(function(f) return f.ctx == inner.id and f.name == "CANCEL" end)
-        or p.monitor.ctx[call.id].life == "ended" and "answered"
-    end, "CANCEL for the child, or the answer", "REG-011")
-    if f ~= "answered" then inner:cancelled_with { origin = f.value.origin } end
-    unresponsive(t, p, c, call:returns(nil, "REG-011"))
-    if f == "answered" then inner:fail_with { code = "no_target", message = "" } end
-    c:finish()
-  end,
-}
-
-case {
-  id = "registry.info.error", req = "REG-011", profile = "spawn",
-  title = "A child that refuses to tell is listed as unresponsive as well",
-  why = "No value came from it.",
-  run = function(t)
-    local p = t:boot()
-    local c = child.spawn(t, p):boot()
-    local call = p:open("copse.info", map {})
-    c.link:accept("copse.info", "REG-011"):fail_with { code = "no_target", message = "" }
-    unresponsive(t, p, c, call:returns(nil, "REG-011"))
-    c:finish()
+    t:ends(p)
   end,
 }

@@ -1,4 +1,5 @@
 -- SPDX-License-Identifier: MIT
+--
 -- Liveness: PING is a barrier for the protocol layer, silence proves nothing within a host, and a
 -- promised heartbeat is kept whatever user code does.
 local case = ...
@@ -52,8 +53,9 @@ pattern.both(case, {
   title = "A PONG that answers nothing is ignored",
   why = "It is a way to keep a promise of liveness.",
   run = function(t, p)
-    for _, v in ipairs { value.null, 1, "x", map { a = array { 1 } } } do p:send { "PONG",
-      value = v } end
+    for _, v in ipairs { value.null, 1, "x", map { a = array { 1 } } } do
+      p:send { "PONG", value = v }
+    end
     p:cork(function() for _ = 1, 500 do p:send { "PONG", value = value.null } end end)
     t:alive(p)
     p:barrier()
@@ -173,7 +175,7 @@ for _, place in ipairs { "parent", "dialled" } do
   case {
     waits = true,
     id = "silence." .. place, req = { "LIVE-006", place == "parent" and "LIVE-008" or "LIVE-006" },
-      watchdog = 90000,
+    watchdog = 90000,
     title = "Within one host a link is not ended over silence, a broken promise included ("
       .. (place == "parent" and "suite accepts" or "suite connects") .. ")",
     why = "A process may be stopped for an afternoon in a debugger.",
@@ -246,7 +248,7 @@ for _, busy in ipairs { false, true } do
   case {
     waits = true,
     id = "heartbeat." .. (busy and "busy" or "idle"), req = { "LIVE-001", "HELLO-010" },
-      watchdog = 120000, await = 60000,
+    watchdog = 120000, await = 60000,
     title = "A promised heartbeat is kept" .. (busy and " while user code computes" or ""),
     why = "It is a promise of the runtime, not of user code.",
     run = function(t)
@@ -275,8 +277,9 @@ for _, busy in ipairs { false, true } do
   }
 end
 
-for _, h in ipairs { { 1, "below the minimum" }, { 999, "just below the minimum" }, { -1,
-  "negative" } } do
+for _, h in ipairs {
+  { 1, "below the minimum" }, { 999, "just below the minimum" }, { -1, "negative" },
+} do
   case {
     id = "heartbeat.bad." .. math.abs(h[1]) .. (h[1] < 0 and "-negative" or ""), req = "VALUE-012",
     title = "A heartbeat of " .. h[1] .. " ms in HELLO is a violation",

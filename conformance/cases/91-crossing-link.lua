@@ -1,20 +1,17 @@
 -- SPDX-License-Identifier: MIT
+--
 -- Chapter 19, the second table: frames that cross on a link.
 local case = ...
 local child = require "child"
 local frame = require "frame"
+local play = require "play"
 local value = require "value"
 local map = value.map
-
-local function terminal(c, req)
-  return c.link:await_frame(function(f) return f.ctx == c.id and frame.terminal[f.name] end,
-    "the terminal of context " .. c.id, req)
-end
 
 local function link_case(row, o)
   case {
     id = "cross-link." .. row, req = o.req or { "CROSS-001", "CROSS-002" }, profile = o.profile,
-      needs = o.needs,
+    needs = o.needs,
     title = o.title, why = "Both orders are legal.",
     run = function(t)
       local p = not o.needs and t:boot { listen = true } or nil
@@ -31,8 +28,9 @@ local function closed(t, d)
   d:close()
   t:check("LINK-010", not d.read_error, "an orderly end", tostring(d.read_error))
 end
-local function bye_answer(d) return d:await_frame(function(f) return f.name == "BYE" end, "BYE",
-  "LINK-008") end
+local function bye_answer(d)
+  return d:await_frame(function(f) return f.name == "BYE" end, "BYE", "LINK-008")
+end
 
 link_case("hello-hello.both-at-once", {
   needs = "hello", title = "Two HELLOs that cross open the link",
@@ -60,7 +58,7 @@ link_case("hello-bye.refused", {
 })
 link_case("open-open", {
   title = "OPENs that cross are both served: their ids differ in parity",
-  run = function(t, p)
+  run = function(_, p)
     local uppers, mine = {}, {}
     p:cork(function()
       for i = 1, 10 do
@@ -115,9 +113,7 @@ link_case("open-bye.relay", {
   dial = true, req = { "CROSS-001", "LINK-007" },
   title = "After a BYE the testee opens nothing any more; what needs it fails with `closing`",
   run = function(t, d)
-    local c = d:open("tck.cleanup", map { name = "c", shield = 60000,
-      call = map { target = "x.undo" } })
-    c:expect("STARTED")
+    local c = play.cleanup(d, { shield = 60000, call = map { target = "x.undo" } })
     d:bye()
     bye_answer(d)
     c:cancel { grace = 60000 }
@@ -138,7 +134,8 @@ link_case("terminal-bye.callee", {
   end,
 })
 link_case("terminal-bye.opener", {
-  dial = true, title = "A terminal of the suite after its BYE ends the context, which makes the link idle",
+  dial = true,
+  title = "A terminal of the suite after its BYE ends the context, which makes the link idle",
   run = function(t, d)
     local upper = d:open("tck.relay", map { target = "x.below" })
     local inner = d:accept("x.below")
@@ -190,14 +187,12 @@ link_case("childopen-end", {
     end)
     c:returns(3, "CROSS-001")
     p.actor:returns(value.null, "ACTOR-012")
-    p:await_eof("SPAWN-014")
-    p:close()
-    t:expect_exit(p.process, 0)
+    t:ends(p)
   end,
 })
 link_case("childopen-end.after", {
   req = { "CROSS-001", "ACTOR-009" },
-    title = "An OPEN after END on copse.actor, in one write with it, is not served",
+  title = "An OPEN after END on copse.actor, in one write with it, is not served",
   run = function(t, p)
     local upper = p:open("tck.relay", map { target = "x.below" })
     local inner = p:accept("x.below")
@@ -210,9 +205,7 @@ link_case("childopen-end.after", {
     inner:returns_with()
     upper:returns(value.null)
     p.actor:returns(value.null, "ACTOR-012")
-    p:await_eof("SPAWN-014")
-    p:close()
-    t:expect_exit(p.process, 0)
+    t:ends(p)
   end,
 })
 link_case("cancel-actorterminal", {
@@ -224,14 +217,12 @@ link_case("cancel-actorterminal", {
     end)
     local f = p.actor:expect({ "RETURN", "CANCELLED" }, "CROSS-001")
     t:check("CROSS-001", f ~= nil, "a terminal", "none")
-    p:await_eof("SPAWN-014")
-    p:close()
-    t:expect_exit(p.process, 0)
+    t:ends(p)
   end,
 })
 link_case("open-actorterminal", {
   req = { "CROSS-001", "ACTOR-016" },
-    title = "An OPEN that crosses the terminal of copse.actor finds nobody, and disturbs nobody",
+  title = "An OPEN that crosses the terminal of copse.actor finds nobody, and disturbs nobody",
   run = function(t, p)
     p.auto_bye = false
     p.actor:finish()
@@ -247,7 +238,7 @@ link_case("open-actorterminal", {
 for _, order in ipairs { "late", "early" } do
   case {
     id = "cross-link.open-actorterminal.parent-" .. order, req = { "ACTOR-017", "CROSS-001" },
-      profile = "spawn",
+    profile = "spawn",
     title = "A parent whose OPEN meets the terminal of copse.actor ends it with `closing`",
     why = "The child has gone in peace; what was asked of it was not begun.",
     run = function(t)
@@ -265,7 +256,7 @@ for _, order in ipairs { "late", "early" } do
         c.actor:returns_with()
       end
       c:exit(0)
-      local f = terminal(c.ctx, "ACTOR-017")
+      local f = c.ctx:terminal("ACTOR-017")
       t:check("ACTOR-017", f.name == "ERROR" and f.value.code == "closing", "ERROR closing",
         frame.show(f))
       c:await_reaped("LADDER-006")

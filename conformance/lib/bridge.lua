@@ -53,8 +53,9 @@ local function open_link(text, ready)
   if text == "stdio:" then
     local kind = uv.guess_handle(0)
     local first = open(0)
-    if kind == "pipe" and uv.fs_fstat(0).ino == uv.fs_fstat(1).ino then return ready(first,
-      first) end
+    if kind == "pipe" and uv.fs_fstat(0).ino == uv.fs_fstat(1).ino then
+      return ready(first, first)
+    end
     return ready(first, open(1))
   end
   local path = text:match("^unix:(.+)$")

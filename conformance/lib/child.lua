@@ -99,8 +99,9 @@ function M.spawn(t, link, o)
   t:await(function()
     if child.env then return true end
     for _, f in ipairs(link.inbox) do
-      if f.ctx == child.ctx.id and (f.name == "ERROR"
-        or f.name == "CANCELLED") then return "refused" end
+      if f.ctx == child.ctx.id and (f.name == "ERROR" or f.name == "CANCELLED") then
+        return "refused"
+      end
     end
   end, "the child started with the argv given", "SPAWN-002")
   if not child.env then
@@ -165,11 +166,18 @@ end
 function Child:await_reaped(req)
   self.t:await(function() return self.gone end, "the end of the child", req)
   local stat = "/proc/" .. self.pid
-  for try = 1, 200 do
-    if not uv.fs_stat(stat) then return self.t:pass(req) end
-    self.t:elapse(math.min(5 * try, 50) * self.t.scale)
-  end
-  self.t:fail(req, "pid " .. self.pid .. " reaped", "it is still there")
+  local reaped = self.t:poll(function() return not uv.fs_stat(stat) end)
+  self.t:check(req, reaped, "pid " .. self.pid .. " reaped", "it is still there")
+end
+
+-- The parent says that the child is `died`, with these fields in data. Returns the error and data.
+function Child:died(fields, req)
+  local e = self.ctx:errors("died", req or "SPAWN-016")
+  local data = value.is_map(e.data) and e.data or {}
+  for k, v in pairs(fields or {}) do self.t:is("SPAWN-017", data[k], v, "data." .. k) end
+  self.t:check("SPAWN-017", data.status ~= nil or data.signal ~= nil, "status or signal in data",
+    value.show(e))
+  return e, data
 end
 
 -- The rest of a good child's life: END, RETURN, exit 0, and RETURN above.

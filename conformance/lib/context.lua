@@ -75,8 +75,7 @@ function Context:expect(kind, req)
   local what = table.concat(kinds, " or ") .. " on context " .. self.id
   if kinds[1] == "CREDIT" then
     return self.link:await_frame(function(f) return f.ctx == self.id and f.name == "CREDIT" end,
-      what,
-      self:req(req))
+      what, self:req(req))
   end
   local f = self:next(what, req)
   for _, k in ipairs(kinds) do
@@ -87,6 +86,12 @@ function Context:expect(kind, req)
   end
   if f.more then return self:rest_of(f, kinds, what, req) end
   self.t:fail(self:req(req), what, frame.show(f))
+end
+
+-- The terminal, whatever comes before it.
+function Context:terminal(req)
+  return self.link:await_frame(function(f) return f.ctx == self.id and frame.terminal[f.name] end,
+    "the terminal of context " .. self.id, self:req(req))
 end
 
 -- A message in fragments: goes on to the last one, whose `value` is that of the whole.
@@ -128,8 +133,9 @@ end
 function Context:errors(code, req, fields)
   local f = self:expect("ERROR", req)
   same(self.t, self:req(req), f.value.code, code, "ERROR with code")
-  for k, v in pairs(fields or {}) do same(self.t, self:req(req), f.value[k], v, "ERROR with "
-    .. k) end
+  for k, v in pairs(fields or {}) do
+    same(self.t, self:req(req), f.value[k], v, "ERROR with " .. k)
+  end
   return f.value
 end
 
@@ -145,9 +151,8 @@ end
 -- Waits until the peer has granted at least so many items.
 function Context:await_credit(items, req)
   local state = self.link.monitor.ctx[self.id]
-  self.t:await(function() return state.grant.mine[1] >= items end, "CREDIT for " .. items
-    .. " items",
-    self:req(req))
+  self.t:await(function() return state.grant.mine[1] >= items end,
+    "CREDIT for " .. items .. " items", self:req(req))
 end
 
 -- What the peer has granted: items, bytes.

@@ -55,8 +55,9 @@ end
 local Reader = {}
 Reader.__index = Reader
 
-function M.reader() return setmetatable({ chunks = {}, have = 0, need = 12, offset = 0 },
-  Reader) end
+function M.reader()
+  return setmetatable({ chunks = {}, have = 0, need = 12, offset = 0 }, Reader)
+end
 
 function Reader:feed(bytes)
   self.chunks[#self.chunks + 1] = bytes

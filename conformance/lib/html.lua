@@ -2,9 +2,9 @@
 --
 -- The report for people: one HTML file that needs nothing else.
 --
--- The page is conformance/report/: a frame, a style and a program. The results go into it as JSON, in
--- an element that browsers do not look into, and the program shows all of it as text nodes. Nothing
--- that a peer said is ever written as HTML, neither here nor there.
+-- The page is conformance/report/: a frame, a style and a program. The results go into it as JSON,
+-- in an element that browsers do not look into, and the program shows all of it as text nodes.
+-- Nothing that a peer said is ever written as HTML, neither here nor there.
 
 local json = require "dkjson"
 local results = require "results"

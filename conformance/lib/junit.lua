@@ -11,7 +11,8 @@ local results = require "results"
 local M = {}
 
 local escapes = {
-  ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quot;", ["\n"] = "&#10;", ["\t"] = "&#9;",
+  ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quot;", ["\n"] = "&#10;",
+  ["\t"] = "&#9;",
 }
 
 -- XML 1.0 has no way to write most control characters.
@@ -64,6 +65,23 @@ local function testcase(c)
   return head .. ">\n      " .. table.concat(body, "\n      ") .. "\n    </testcase>"
 end
 
+local suite_form = [[
+  <testsuite name="copse.%s" tests="%d" failures="%d" errors="%d" skipped="%d" time="%.3f" ]]
+  .. [[timestamp="%s" hostname="localhost">
+    <properties>
+      <property name="verdict" value="%s"/>
+      <property name="seed" value="%d"/>
+      <property name="testee" value="%s"/>
+    </properties>
+%s
+  </testsuite>]]
+local form = [[
+<?xml version="1.0" encoding="UTF-8"?>
+<testsuites name="copse-tck" tests="%d" failures="%d" errors="%d" time="%.3f">
+%s
+</testsuites>
+]]
+
 -- The text of a JUnit file.
 function M.render(r)
   local suites, total = {}, { tests = 0, failure = 0, error = 0, skipped = 0, ms = 0 }
@@ -79,17 +97,13 @@ function M.render(r)
     end
     for k, v in pairs(n) do total[k] = total[k] + v end
     if n.tests > 0 then
-      suites[#suites + 1] = ('  <testsuite name="copse.%s" tests="%d" failures="%d" errors="%d" '
-        .. 'skipped="%d" time="%.3f" timestamp="%s" hostname="localhost">\n    <properties>\n'
-        .. '      <property name="verdict" value="%s"/>\n      <property name="seed" value="%d"/>\n'
-        .. '      <property name="testee" value="%s"/>\n    </properties>\n%s\n  </testsuite>'):format(
-        attribute(p.name), n.tests, n.failure, n.error, n.skipped, n.ms / 1000, (r.date:gsub("Z$", "")),
-        attribute(p.verdict), r.seed, attribute(r.testee.agent or "?"), table.concat(body, "\n"))
+      suites[#suites + 1] = suite_form:format(attribute(p.name), n.tests, n.failure, n.error,
+        n.skipped, n.ms / 1000, (r.date:gsub("Z$", "")), attribute(p.verdict), r.seed,
+        attribute(r.testee.agent or "?"), table.concat(body, "\n"))
     end
   end
-  return ('<?xml version="1.0" encoding="UTF-8"?>\n<testsuites name="copse-tck" tests="%d" failures="%d" '
-    .. 'errors="%d" time="%.3f">\n%s\n</testsuites>\n'):format(total.tests, total.failure, total.error,
-    r.seconds, table.concat(suites, "\n"))
+  return form:format(total.tests, total.failure, total.error, r.seconds,
+    table.concat(suites, "\n"))
 end
 
 return M

@@ -3,9 +3,9 @@
 -- Which byte of a frame is to blame.
 --
 -- The monitor says which requirement a frame breaks and in which words; a person who looks at the
--- bytes wants to be shown the place. Here a fault becomes a range of offsets in the frame, its header
--- of twelve bytes included. Where nothing better is known it is the kind: the frame should not be
--- there.
+-- bytes wants to be shown the place. Here a fault becomes a range of offsets in the frame, its
+-- header of twelve bytes included. Where nothing better is known it is the kind: the frame should
+-- not be there.
 
 local value = require "value"
 
@@ -26,7 +26,9 @@ local function value_of_key(payload, name)
   local from = at + #key
   -- The shortest prefix that decodes is the value; a map is a few hundred bytes.
   for to = from, math.min(#payload, from + 1024) do
-    if value.decode(payload:sub(from, to)) ~= nil then return { HEADER + from - 1, HEADER + to - 1 } end
+    if value.decode(payload:sub(from, to)) ~= nil then
+      return { HEADER + from - 1, HEADER + to - 1 }
+    end
   end
   return { HEADER + at - 1, HEADER + at + #key - 2 }
 end

@@ -60,8 +60,9 @@ end
 function M:cell(machine, state, event)
   local row = self.machines[machine][state]
   local cell = row and row[event]
-  if not cell then error("SPEC.md: machine " .. machine .. " has no cell " .. state .. " x "
-    .. event) end
+  if not cell then
+    error("SPEC.md: machine " .. machine .. " has no cell " .. state .. " x " .. event)
+  end
   self.cells[machine .. "/" .. state .. "/" .. event] = true
   return cell
 end
@@ -87,8 +88,9 @@ function M:check_length(side, f, k)
   else
     local most = k.limit == "big" and 16384 or k.limit == "small" and 1024 or 0
     self.touch("LIMIT-006")
-    if f.length > most then return "LIMIT-006", f.length .. " bytes of payload, at most "
-      .. most end
+    if f.length > most then
+      return "LIMIT-006", f.length .. " bytes of payload, at most " .. most
+    end
   end
 end
 
@@ -313,8 +315,7 @@ function M:life(side, c, f, continues)
     end
     if hc.result == "ignored" or hc.result == "nothing" then return nil, nil, true end
   end
-  if not f.more then c.next_life = cell.state else c.next_life = f.name == "OPEN" and cell.state
-    or nil end
+  c.next_life = (not f.more or f.name == "OPEN") and cell.state or nil
 end
 
 function M:limits_of_open(side)
@@ -322,14 +323,14 @@ function M:limits_of_open(side)
   self.open[opener] = self.open[opener] + 1
   self.touch("LIMIT-007")
   local most = self.limits[other(opener)].contexts
-  if self.open[opener] > most then return "LIMIT-007", self.open[opener] .. " contexts of "
-    .. most end
+  if self.open[opener] > most then
+    return "LIMIT-007", self.open[opener] .. " contexts of " .. most
+  end
 end
 
 function M:on_open_id(side, f)
   self.touch("FRAME-006")
   self.touch("FRAME-007")
-  if self:owner(f.ctx) ~= side then return "FRAME-006", "OPEN with an id of the other's parity" end
   if f.ctx <= self.highest[side] then
     return "FRAME-007", "OPEN " .. f.ctx .. " after " .. self.highest[side]
   end
@@ -406,16 +407,21 @@ function M:context_frame(side, f, k)
   if k.from ~= "both" then
     self.touch("FRAME-008")
     if (k.from == "opener") ~= (owner == side) then
+      if f.name == "OPEN" then return "FRAME-006", "OPEN with an id of the other's parity" end
       return "FRAME-008", f.name .. " from the " .. (k.from == "opener" and "callee" or "opener")
     end
   end
   if not c then
-    if f.name ~= "OPEN" then
+    if passes[f.name] and owner == side then
+      return "FRAME-025", f.name .. " before the OPEN of its context " .. f.ctx
+    elseif f.name ~= "OPEN" then
       return "FRAME-010", f.name .. " on context " .. f.ctx .. ", which was never opened"
     end
     local req, text = self:on_open_id(side, f)
     if req then return req, text end
     c = self:new_context(f.ctx, side == "mine")
+  elseif f.name == "OPEN" and c.life ~= "opening" then
+    return "FRAME-007", "OPEN on context " .. f.ctx .. ", which was opened before"
   end
   f.before = c.life .. " " .. c.out .. "/" .. c.inn
   local late_ok = not c.mine and c.life == "ended" and side == "peer"
@@ -464,12 +470,12 @@ function M:frame(side, f)
   local req, text = self:check_length(side, f, k)
   if req then return self:fault(side, req, text, f) end
   if not k then
-    if f.kind < 0x40 then self:fault(side, "FRAME-005", "the unknown kind " .. f.name, f) end
+    if f.kind < 0x40 then self:fault(side, "ODD-001", "the unknown kind " .. f.name, f) end
     return
   end
   self.touch("FRAME-001")
   if stream_kinds[f.name] and not self.stream then
-    return self:fault(side, "FRAME-005", f.name .. " without the feature stream", f)
+    return self:fault(side, "ODD-001", f.name .. " without the feature stream", f)
   end
   self.touch("FRAME-004")
   if (k.from == "link") ~= (f.ctx == 0) or f.ctx >> 53 ~= 0 then

@@ -6,6 +6,9 @@
 -- opens even ids), and on a link that the suite dialled (it connects, and opens odd ids). `reject`
 -- is a rejection that counts: the valid twin is accepted first on the same link, then the offence
 -- is answered with the right code for the right context, and the testee is alive afterwards.
+-- `child` has the testee start the suite as its child.
+
+local child = require "child"
 
 local M = {}
 
@@ -47,6 +50,32 @@ function M.reject(case, o)
     link:violation(o.code, names, type(o.req) == "table" and o.req[1] or o.req)
   end
   M.both(case, o)
+end
+
+-- Both patterns of this case, with defaults for what a stanza leaves out.
+function M.with(case, defaults)
+  local function filled(pattern)
+    return function(o)
+      for k, v in pairs(defaults) do if o[k] == nil then o[k] = v end end
+      pattern(case, o)
+    end
+  end
+  return filled(M.both), filled(M.reject)
+end
+
+-- The testee as the parent of the suite, by way of tck.spawn and the bridge. o: a case whose run
+-- is run(t, child, parent); boot: options for T:boot; args: arguments of tck.spawn.
+function M.child(case, o)
+  case {
+    id = "child." .. o.id, req = o.req, title = o.title, why = o.why, profile = "spawn",
+    processes = true,
+    run = function(t)
+      local p = t:boot(o.boot)
+      local c = child.spawn(t, p, o.args)
+      o.run(t, c, p)
+      c:await_reaped("LADDER-006")
+    end,
+  }
 end
 
 return M

@@ -245,6 +245,19 @@ function M.running(pid)
   return not text:match("^%d+ %(.*%) ([ZX])")
 end
 
+-- The children of a process that have ended and were not reaped: a list of their pids.
+function M.zombies(parent)
+  local found = {}
+  local dir = uv.fs_scandir("/proc")
+  for name in uv.fs_scandir_next, dir do
+    local f = name:find("^%d+$") and io.open("/proc/" .. name .. "/stat", "rb")
+    local state, ppid = (f and f:read("a") or ""):match("%) (%a) (%d+)")
+    if f then f:close() end
+    if state == "Z" and tonumber(ppid) == parent then found[#found + 1] = name end
+  end
+  return found
+end
+
 -- Whether a process is there at all, a zombie included.
 function M.exists(pid) return uv.fs_stat("/proc/" .. pid) ~= nil end
 

@@ -1,10 +1,10 @@
 -- SPDX-License-Identifier: MIT
 --
--- What a run leaves behind: the words on the terminal, the files, and `copse-tck report`, which makes
--- the same files from a results.json of long ago.
+-- What a run leaves behind: the words on the terminal, the files, and `copse-tck report`, which
+-- makes the same files from a results.json of long ago.
 --
--- Everything here is made from the structure that lib/results.lua builds, whether it comes fresh from
--- a run or out of a file.
+-- Everything here is made from the structure that lib/results.lua builds, whether it comes fresh
+-- from a run or out of a file.
 
 local html = require "html"
 local junit = require "junit"
@@ -55,7 +55,9 @@ end
 
 local function paint(on)
   local codes = { red = "31", green = "32", yellow = "33", dim = "2", bold = "1" }
-  return function(name, text) return on and "\27[" .. codes[name] .. "m" .. text .. "\27[0m" or text end
+  return function(name, text)
+    return on and "\27[" .. codes[name] .. "m" .. text .. "\27[0m" or text
+  end
 end
 
 local colour_of = {
@@ -115,7 +117,8 @@ function M.describe(c, sentences, o)
       out[#out + 1] = "   and " .. #c.checks - 8 .. " more checks"
       break
     end
-    out[#out + 1] = wrapped(k.requirement .. "  " .. (sentences[k.requirement] or ""), "   ", o.width)
+    local sentence = sentences[k.requirement] or ""
+    out[#out + 1] = wrapped(k.requirement .. "  " .. sentence, "   ", o.width)
     out[#out + 1] = "      Expected: " .. (k.expected or "")
     local times = k.times and "  (" .. k.times .. " times)" or ""
     out[#out + 1] = "      Observed: " .. (k.observed or "") .. times
@@ -124,7 +127,8 @@ function M.describe(c, sentences, o)
   if o.trace then
     wire_log(out, c, o, p)
     if c.stderr then
-      out[#out + 1] = "   stderr: " .. c.stderr:sub(-2000):gsub("\n$", ""):gsub("\n", "\n           ")
+      out[#out + 1] = "   stderr: "
+        .. c.stderr:sub(-2000):gsub("\n$", ""):gsub("\n", "\n           ")
     end
   else
     out[#out + 1] = "   Next: " .. c.reproduce
@@ -138,8 +142,8 @@ local function decisive(c)
   return c.checks[1]
 end
 
--- What a person should look at: all that is not in order, put together where the same verdict has the
--- same requirement behind it, or the same reason. What fails twenty times is told once.
+-- What a person should look at: all that is not in order, put together where the same verdict has
+-- the same requirement behind it, or the same reason. What fails twenty times is told once.
 function M.attention(r, o)
   local groups, by_key = {}, {}
   for _, c in ipairs(r.cases) do

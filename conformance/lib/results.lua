@@ -3,8 +3,8 @@
 -- The results of a run: the one structure that results.json holds and every report is made from.
 --
 -- docs/results.md describes it field by field. `VERSION` counts up when a field changes its meaning
--- or goes; a new field changes nothing. Whatever the peer said is text here: bytes that are no UTF-8
--- are shown as \xNN, so that any reader of JSON takes the file.
+-- or goes; a new field changes nothing. Whatever the peer said is text here: bytes that are no
+-- UTF-8 are shown as \xNN, so that any reader of JSON takes the file.
 
 local json = require "dkjson"
 local frame = require "frame"
@@ -131,7 +131,8 @@ local function case_entry(r, opts, cell_index)
     id = c.id, area = c.area, profile = c.profile, title = text(c.title), why = text(c.why),
     file = "cases/" .. c.file, generated = c.generated and true or nil,
     requirements = array { table.unpack(c.req) }, verdict = r.verdict, reason = text(r.reason),
-    termination = text(r.termination), ms = r.ms, repeats = (r.repeats or 1) > 1 and r.repeats or nil,
+    termination = text(r.termination), ms = r.ms,
+    repeats = (r.repeats or 1) > 1 and r.repeats or nil,
     checks = checks_of(r), exercised = sorted_keys(r.touched), cells = array(),
     reproduce = reproduce(c.id, opts),
   }
@@ -227,13 +228,13 @@ local function machine_list(spec, results)
   return machines, index
 end
 
--- The verdict per profile: conformant is what ran as a whole without anything red. A part of the cases
--- proves nothing of the rest, and is called so.
+-- The verdict per profile: conformant is what ran as a whole without anything red. A part of the
+-- cases proves nothing of the rest, and is called so.
 local function profile_list(results, probe, available)
   local out = array()
   for i, name in ipairs(runner.profiles) do
-    local p = { name = name, claimed = runner.claims(probe, name), counts = object(), ran = 0, red = 0,
-      selected = 0 }
+    local p = { name = name, claimed = runner.claims(probe, name), counts = object(), ran = 0,
+      red = 0, selected = 0 }
     for _, r in ipairs(results) do
       if r.case.profile == name then
         p.selected = p.selected + 1
@@ -278,8 +279,8 @@ local function testee_of(probe)
   }
 end
 
--- Builds the structure. o: results (of the runner), probe, opts, spec, started (of os.time), seconds,
--- available (number of cases there are), available_by (the same for each profile).
+-- Builds the structure. o: results (of the runner), probe, opts, spec, started (of os.time),
+-- seconds, available (number of cases there are), available_by (the same for each profile).
 function M.build(o)
   local opts = o.opts
   local claimed = {}
@@ -292,8 +293,8 @@ function M.build(o)
   local r = {
     ["copse-tck-results"] = M.VERSION, suite = M.SUITE, protocol = 1,
     command = array { table.unpack(opts.command) }, seed = opts.seed, repeats = opts.repeats or 1,
-    jobs = opts.jobs, time_scale = opts.time_scale or 1, trace = opts.trace or false, only = opts.only,
-    skip = opts.skip, profile = opts.profile, started = o.started,
+    jobs = opts.jobs, time_scale = opts.time_scale or 1, trace = opts.trace or false,
+    only = opts.only, skip = opts.skip, profile = opts.profile, started = o.started,
     date = os.date("!%Y-%m-%dT%H:%M:%SZ", o.started), seconds = o.seconds, selected = #o.results,
     available = o.available, testee = testee_of(o.probe), counts = counts,
     profiles = profile_list(o.results, o.probe, o.available_by), cases = cases,
@@ -308,11 +309,11 @@ end
 -- The order of the fields, so that two files can be compared line by line. What is not listed comes
 -- at the end, sorted.
 local fields = {
-  "copse-tck-results", "suite", "protocol", "exit", "testee", "command", "date", "started", "seconds",
-  "seed", "repeats", "jobs", "time_scale", "trace", "only", "skip", "selected", "available", "counts",
-  "profiles", "cases", "requirements", "machines",
-  "id", "name", "area", "profile", "verdict", "claimed", "level", "section", "title", "caption", "why",
-  "text",
+  "copse-tck-results", "suite", "protocol", "exit", "testee", "command", "date", "started",
+  "seconds", "seed", "repeats", "jobs", "time_scale", "trace", "only", "skip", "selected",
+  "available", "counts", "profiles", "cases", "requirements", "machines",
+  "id", "name", "area", "profile", "verdict", "claimed", "level", "section", "title", "caption",
+  "why", "text",
 }
 
 local function collect_keys(v, into)
@@ -383,7 +384,9 @@ local function load_json(path, key, what)
     return nil, path .. ": not JSON" .. (problem and ": " .. tostring(problem) or "")
   end
   local version = r[key]
-  if math.type(version) ~= "integer" then return nil, path .. ": not " .. what .. " of copse-tck" end
+  if math.type(version) ~= "integer" then
+    return nil, path .. ": not " .. what .. " of copse-tck"
+  end
   if version ~= M.VERSION then
     return nil, ("%s: version %d, and this is made for version %d"):format(path, version, M.VERSION)
   end
@@ -394,13 +397,15 @@ end
 function M.load(path)
   local r, err = load_json(path, "copse-tck-results", "results")
   if not r then return nil, err end
-  for _, k in ipairs { "cases", "requirements", "machines", "profiles", "counts", "testee", "command" } do
+  local needed = { "cases", "requirements", "machines", "profiles", "counts", "testee", "command" }
+  for _, k in ipairs(needed) do
     if type(r[k]) ~= "table" then return nil, path .. ": " .. k .. " is missing" end
   end
   return r
 end
 
--- Reads what a run of the mutants has left: { mutants = { {name, title, breaks, failed, caught} } }.
+-- Reads what a run of the mutants has left: { mutants = LIST }, each with name, title, breaks,
+-- failed and caught.
 function M.load_mutants(path) return load_json(path, "copse-tck-mutants", "mutants") end
 
 return M

@@ -12,10 +12,9 @@
 --
 --   case         the stanza, with id, req, title, why, profile, area, file
 --   verdict      PASS; WARN (a SHOULD is broken); INFO (a MAY is not used); FAIL (a MUST is
---                broken);
---                CRASH (the testee died of it); TIMEOUT (what must come did not); UNSUPPORTED (not
---                claimed); BLOCKED (cannot be judged); FLAKY (repeats disagree); HARNESS (the suite
---                is at fault). Of several checks the worst counts.
+--                broken); CRASH (the testee died of it); TIMEOUT (what must come did not);
+--                UNSUPPORTED (not claimed); BLOCKED (cannot be judged); FLAKY (repeats disagree);
+--                HARNESS (the suite is at fault). Of several checks the worst counts.
 --   termination  how the testee ended: the second axis
 --   reason       a text where no check tells it, else nil
 --   checks       list of { req, verdict, expected, observed, monitor }: those that failed
@@ -48,8 +47,9 @@ M.needs = { spawn = "hello", hello = "hello", boot = "end" }
 
 local function check_case(c, file, spec, seen)
   local function bad(text) error(file .. ": case " .. tostring(c.id) .. ": " .. text, 0) end
-  if type(c.id) ~= "string"
-    or not c.id:find("^[%w.+-]+$") then bad("an id of letters, digits, . and -") end
+  if type(c.id) ~= "string" or not c.id:find("^[%w.+-]+$") then
+    bad("an id of letters, digits, . and -")
+  end
   if seen[c.id] then bad("the id is used twice") end
   seen[c.id] = true
   if type(c.req) == "string" then c.req = { c.req } end
@@ -57,8 +57,9 @@ local function check_case(c, file, spec, seen)
   for _, id in ipairs(c.req) do
     if not spec.by_id[id] then bad("SPEC.md has no requirement " .. id) end
   end
-  if type(c.title) ~= "string"
-    or type(c.run) ~= "function" then bad("a title and a run are needed") end
+  if type(c.title) ~= "string" or type(c.run) ~= "function" then
+    bad("a title and a run are needed")
+  end
   c.profile, c.needs, c.file = c.profile or "core", c.needs or "boot", file
   if not M.needs[c.needs] then bad("it needs " .. tostring(c.needs) .. ", which is no stage") end
   if c.profile and not M.is_profile[c.profile] then bad("no profile " .. c.profile) end
@@ -137,8 +138,9 @@ end
 
 local function summary(t)
   local first = t.checks[1]
-  for _, c in ipairs(t.checks) do if T.rank[c.verdict] > T.rank[first.verdict] then first =
-    c end end
+  for _, c in ipairs(t.checks) do
+    if T.rank[c.verdict] > T.rank[first.verdict] then first = c end
+  end
   local stderr = t.processes[1] and t.processes[1].stderr or ""
   return {
     case = t.case, verdict = t.verdict, reason = t.reason, checks = t.checks, events = t.events,
@@ -146,6 +148,15 @@ local function summary(t)
     termination = t:termination(), stderr = stderr, worst = first,
     stdout = t.processes[1] and t.processes[1].stdout or "",
   }
+end
+
+-- Whether the peer has sent what the schema or the tables forbid: a case that then trips over what
+-- it reads there is not at fault, and the monitor has said what is.
+local function misled(t)
+  for _, c in ipairs(t.checks) do
+    if c.monitor and c.verdict == "FAIL" then return true end
+  end
+  return false
 end
 
 -- Runs one case; done(result) is called when all of it is over.
@@ -164,7 +175,8 @@ function M.run_case(case, o, done)
     end)
     if ok then return end
     t:last_words()
-    error(trace == "" and err or { verdict = "HARNESS", text = trace }, 0)
+    if trace == "" then error(err, 0) end
+    if not misled(t) then error({ verdict = "HARNESS", text = trace }, 0) end
   end
   local function finish(_, err, trace)
     watchdog:close()
@@ -405,9 +417,8 @@ end
 function M.run(cases, o, progress, done)
   local run = setmetatable({
     cases = cases, o = o, progress = progress, done = done, serial = 0, entries = {}, queue = {},
-    waiting = {}, marks = {}, at = 1, running = 0, dozing = 0, finished = 0, total = 0, timeouts =
-      0,
-    jobs = o.opts.jobs or 2,
+    waiting = {}, marks = {}, at = 1, running = 0, dozing = 0, finished = 0, total = 0,
+    timeouts = 0, jobs = o.opts.jobs or 2,
   }, Run)
   local options = run:options()
   run.marks[options.mark] = o.probe

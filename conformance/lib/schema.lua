@@ -178,8 +178,9 @@ function M.check(kind, v, repeated)
       end
     end
     for _, k in ipairs(repeated or {}) do
-      if k == name and kind ~= "ERROR" then return kind .. " has " .. name .. " twice",
-        "VALUE-010" end
+      if k == name and kind ~= "ERROR" then
+        return kind .. " has " .. name .. " twice", "VALUE-010"
+      end
     end
   end
 end

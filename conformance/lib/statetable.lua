@@ -68,8 +68,7 @@ function Grid:case_for(state, event, o)
       .. (o.via and "." .. word(o.via) or ""),
     req = o.req, profile = o.profile, needs = o.needs,
     title = ("%s, %s%s: %s %s"):format(self.role, state, o.via and " (" .. o.via .. ")" or "",
-      event,
-      outcome(cell, o.code)),
+      event, outcome(cell, o.code)),
     why = o.why or ("The table of machine %s has `%s` for %s in state %s%s."):format(self.machine,
       cell.code and "violation " .. cell.code or cell.result, event, state,
       cell.remark and ", " .. cell.remark or ""),
@@ -100,8 +99,7 @@ function Grid:complete()
     for event, cell in pairs(self.cells[state]) do
       if not self.seen[state .. "/" .. event] and cell.result ~= "-" then
         error(("machine %s as %s: no case and no reason for %s x %s"):format(self.machine,
-          self.role,
-          state, event), 0)
+          self.role, state, event), 0)
       end
     end
   end

@@ -31,7 +31,8 @@ function M.render(r)
   local out = { "TAP version 14", "1.." .. #r.cases }
   for i, c in ipairs(r.cases) do
     local skipped = c.verdict == "UNSUPPORTED"
-    out[#out + 1] = ("%s %d - %s: %s%s"):format(results.red[c.verdict] and "not ok" or "ok", i, c.id,
+    local ok = results.red[c.verdict] and "not ok" or "ok"
+    out[#out + 1] = ("%s %d - %s: %s%s"):format(ok, i, c.id,
       c.title:gsub("[\\#]", "\\%0"):gsub("%c", " "),
       skipped and " # SKIP " .. (c.reason or "not claimed"):gsub("%c", " ") or "")
     if c.verdict ~= "PASS" and not skipped then diagnosis(out, c) end

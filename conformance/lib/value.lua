@@ -342,8 +342,9 @@ function M.hex(bytes, limit)
 end
 
 local function quote(s)
-  if #s > 160 then return quote(s:sub(1, 120):gsub("[\x80-\xff]+$", "")) .. ".. " .. #s
-    .. " bytes" end
+  if #s > 160 then
+    return quote(s:sub(1, 120):gsub("[\x80-\xff]+$", "")) .. ".. " .. #s .. " bytes"
+  end
   return '"' .. s:gsub('[%c"\\]', function(c) return string.format("\\u%04x", c:byte()) end) .. '"'
 end
 

@@ -17,7 +17,11 @@ return {
     name = "takes-an-id-of-its-own", title = "takes an id of its own where its parent gave it one",
     breaks = { "SPAWN-005", "ACTOR-005" }, symptom = "id h",
     patch = function(p)
-      env(p, "COPSE_ACTOR", function(value) return ("ab"):rep(16) .. value:sub(33) end)
+      local uv = require "luv"
+      env(p, "COPSE_ACTOR", function(value)
+        local id = uv.random(16):gsub(".", function(c) return ("%02x"):format(c:byte()) end)
+        return id .. value:sub(33)
+      end)
     end,
   },
   {

@@ -408,4 +408,16 @@ return {
       end
     end,
   },
+  {
+    name = "newest-first", title = "begins the handler of the newest OPEN first",
+    breaks = { "KIND-015" }, symptom = "handler 1 found the gate closed: true /",
+    patch = function(p)
+      local waiting = {} -- handlers that are to begin: a stack, where a queue is wanted
+      p.wrap(p.task, "start", function(real, scope, fn)
+        if scope ~= scope.actor.scope then return real(scope, fn) end
+        table.insert(waiting, fn)
+        return real(scope, function() table.remove(waiting)() end)
+      end)
+    end,
+  },
 }

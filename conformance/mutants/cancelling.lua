@@ -382,7 +382,8 @@ return {
     end,
   },
   {
-    name = "cancels-only-what-runs", title = "forgets a CANCEL that comes before the handler begins",
+    name = "cancels-only-what-runs",
+    title = "forgets a CANCEL that comes before the handler begins",
     breaks = { "CANCEL-004", "CANCEL-005" }, symptom = "the terminal / nothing within",
     patch = function(p)
       p.wrap(p.context.arrived, "CANCEL", function(real, self, cancel)
@@ -392,7 +393,8 @@ return {
     end,
   },
   {
-    name = "begins-what-was-cancelled", title = "answers CANCELLED and runs the handler all the same",
+    name = "begins-what-was-cancelled",
+    title = "answers CANCELLED and runs the handler all the same",
     breaks = { "CANCEL-004" }, symptom = "closed",
     patch = function(p)
       local real = p.serve.serve
@@ -407,7 +409,8 @@ return {
     end,
   },
   {
-    name = "patient-with-children", title = "gives children their own time, whatever is left of its grace",
+    name = "patient-with-children",
+    title = "gives children their own time, whatever is left of its grace",
     breaks = { "CANCEL-017" }, symptom = "the end of the child",
     patch = function(p)
       p.wrap(p.spawn, "spawn", function(real, ...)

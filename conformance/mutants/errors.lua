@@ -222,4 +222,22 @@ return {
       p.wrap(p.failure, "combine", function(_, errors) return errors[#errors] end)
     end,
   },
+  {
+    name = "starts-before-it-looks", title = "says STARTED before it looks at the arguments",
+    breaks = { "ERROR-013" }, symptom = "ERROR bad_args before anything else / STARTED",
+    patch = function(p)
+      p.wrap(p.actor, "boot", function(real, options)
+        for target, handler in pairs(options.exports) do
+          options.exports[target] = function(ctx, args)
+            if p.codec.is_map(args) and args.started ~= nil then
+              ctx:started(args.started)
+              ctx.started = function() end
+            end
+            return handler(ctx, args)
+          end
+        end
+        return real(options)
+      end)
+    end,
+  },
 }

@@ -4,8 +4,48 @@
 
 return {
   {
+    name = "context-of-32-bits", title = "writes the lower half of a context id only",
+    breaks = { "FRAME-001", "FRAME-010" },
+    symptom = "a header that says 9007199254740990 / RETURN 4294967294 2",
+    patch = function(p)
+      p.wrap(p.frame, "encode", function(real, kind, context, payload, more)
+        return real(kind, context & 0xffffffff, payload, more)
+      end)
+    end,
+  },
+  {
+    name = "ids-of-either-parity",
+    title = "takes the next free id, odd or even, where it connected",
+    breaks = { "FRAME-006" }, symptom = "OPEN with an id of the other's parity",
+    patch = function(p)
+      p.wrap(p.link.Link, "open_now", function(real, self, ...)
+        local ctx = real(self, ...)
+        if self.role == "acceptor" then return ctx end
+        self.next_id = ctx.id
+        while self.contexts[self.next_id] do self.next_id = self.next_id + 1 end
+        return ctx
+      end)
+      function p.link.Link:my_role(id)
+        return id % 2 == (self.role == "connector" and 1 or 0) and "opener" or "callee"
+      end
+    end,
+  },
+  {
+    name = "ids-are-used-again", title = "takes the lowest id that is free where it connected",
+    breaks = { "FRAME-007" }, symptom = "which was opened before",
+    patch = function(p)
+      p.wrap(p.link.Link, "open_now", function(real, self, ...)
+        if self.role == "connector" then
+          self.next_id = 1
+          while self.contexts[self.next_id] do self.next_id = self.next_id + 2 end
+        end
+        return real(self, ...)
+      end)
+    end,
+  },
+  {
     name = "pads-long-frames", title = "writes one byte more after a payload of 300 bytes and more",
-    breaks = { "FRAME-005", "FRAME-014", "KIND-014", "SPAWN-015", "KIND-018" },
+    breaks = { "ODD-001", "FRAME-014", "KIND-014", "SPAWN-015", "KIND-018" },
     symptom = "a frame that is legal here (link testee) / 0x00 -",
     patch = function(p)
       p.wrap(p.frame, "encode", function(real, kind, context, payload, more)
@@ -75,7 +115,7 @@ return {
   },
   {
     name = "skips-unknown-kinds", title = "skips a frame of any kind that it does not know",
-    breaks = { "FRAME-005" }, symptom = "BYE frame / nothing within",
+    breaks = { "FRAME-005", "ODD-002" }, symptom = "BYE frame / nothing within",
     patch = function(p)
       function p.hooks.admits(link, h) return link.state == "hello" or h.kind ~= nil end
     end,
@@ -160,7 +200,7 @@ return {
   {
     name = "late-frames-are-faults",
     title = "takes a late frame on an ended context for a violation",
-    breaks = { "FRAME-011", "CROSS-001", "KIND-014", "KIND-019", "LIMIT-009" },
+    breaks = { "FRAME-011", "CROSS-002", "KIND-014", "KIND-018", "KIND-019", "LIMIT-009" },
     symptom = "a link that goes on / BYE",
     patch = function(p)
       local ended = p.tables.callee.ended
@@ -256,6 +296,29 @@ return {
     name = "takes-mixed-messages", title = "takes any frame between the fragments of a message",
     breaks = { "FRAME-018" }, symptom = "BYE frame / BYE",
     patch = function(p) function p.hooks.checks_mixing() return false end end,
+  },
+  {
+    name = "id-is-used-at-the-last-fragment",
+    title = "takes an OPEN of a lower id than that of an unfinished one",
+    breaks = { "FRAME-019" }, symptom = "BYE state / nothing within",
+    patch = function(p)
+      p.wrap(p.link.Link, "first_of_open", function(real, self, id)
+        self.highest_before = self.highest
+        local ctx = real(self, id)
+        self.highest = math.max(id, self.highest_before)
+        return ctx
+      end)
+      p.wrap(p.link.Link, "admit_to_context", function(real, self, h, name)
+        local highest = self.highest
+        if name == "OPEN" and self.opening and not self.contexts[h.context] then
+          self.highest = self.highest_before
+        end
+        local ok, admitted = pcall(real, self, h, name)
+        self.highest = highest
+        if not ok then error(admitted, 0) end
+        return admitted
+      end)
+    end,
   },
   {
     name = "opens-at-the-last-fragment", title = "knows a context only when its OPEN is complete",
@@ -356,6 +419,32 @@ return {
     breaks = { "FRAME-026" }, symptom = "CANCELLED on context 53 / nothing within",
     patch = function(p)
       p.wrap(p.outbox.Outbox, "withdraw_open", function() return false end)
+    end,
+  },
+  {
+    name = "cancel-overtakes-its-open", title = "sends CANCEL at once, be the OPEN written or not",
+    breaks = { "FRAME-025", "FRAME-026" }, symptom = "CANCEL before the OPEN of its context",
+    patch = function(p)
+      p.wrap(p.outbox.Outbox, "withdraw_open", function(real, self, ctx)
+        return not (ctx.cancel_sent and ctx.life == "unopened") and real(self, ctx)
+      end)
+      p.wrap(p.outbox.Outbox, "next_control", function(real, self)
+        for _, ctx in ipairs(self.owing) do
+          local cancel = ctx.life == "unopened" and ctx.owes.CANCEL
+          ctx.owes.CANCEL = not cancel and ctx.owes.CANCEL or nil
+          if cancel then return p.frame.encode("CANCEL", ctx.id, cancel) end
+        end
+        return real(self)
+      end)
+    end,
+  },
+  {
+    name = "encodes-far-ahead", title = "lets 384 KiB of encoded frames wait for the transport",
+    breaks = { "FRAME-028" }, symptom = "bytes ahead of it /",
+    patch = function(p)
+      p.wrap(p.transport.Transport, "pending", function(real, self)
+        return math.max(0, real(self) - 393216)
+      end)
     end,
   },
   {

@@ -72,6 +72,37 @@ return {
     end,
   },
   {
+    name = "any-byte-is-a-sign-of-life", title = "waits on for HELLO while bytes come",
+    breaks = { "HELLO-006" }, symptom = "BYE `timeout` between these bytes / nothing after",
+    patch = function(p)
+      p.wrap(p.link.Link, "feed", function(real, self, bytes)
+        real(self, bytes)
+        if self.state ~= "hello" then return end
+        self:bound(p.link.HELLO_BOUND, function() self:violate("timeout", "no HELLO") end)
+      end)
+    end,
+  },
+  {
+    name = "wrong-token-is-not-told", title = "hangs up on a wrong token without a word",
+    breaks = { "HELLO-009" }, symptom = "BYE `token` / none",
+    patch = function(p) function p.hooks.says_bye(code) return code ~= "token" end end,
+  },
+  {
+    name = "features-of-the-actor",
+    title = "gives up a feature on all its links where one peer lacks it",
+    breaks = { "HELLO-013" }, symptom = "ITEM on context 1 / RETURN 1 0",
+    patch = function(p)
+      local lacked = {}
+      p.wrap(p.link.Link, "take_HELLO", function(real, self, payload)
+        real(self, payload)
+        for _, name in ipairs(p.link.FEATURES) do
+          lacked[name] = lacked[name] or not self.features[name]
+          if lacked[name] then self.features[name] = nil end
+        end
+      end)
+    end,
+  },
+  {
     name = "knows-no-echo", title = "takes a HELLO with its own id",
     breaks = { "HELLO-007" }, symptom = "BYE echo / BYE",
     patch = function(p) function p.hooks.knows_echo() return false end end,
@@ -129,7 +160,7 @@ return {
   },
   {
     name = "all-features-always", title = "uses its own features whatever the peer has",
-    breaks = { "FRAME-005", "HELLO-015", "STREAM-003" },
+    breaks = { "FRAME-005", "ODD-001", "HELLO-015", "STREAM-003" },
     symptom = "a frame that is legal here (link dialled1) / ITEM 1 0: ITEM without th",
     patch = function(p)
       p.wrap(p.link.Link, "take_HELLO", function(real, self, payload)
@@ -155,7 +186,7 @@ return {
   {
     name = "credit-without-stream",
     title = "sends items on a link without `stream` if OPEN has credit",
-    breaks = { "HELLO-015", "FRAME-005", "STREAM-003" },
+    breaks = { "HELLO-015", "ODD-001", "STREAM-003" },
     symptom = "RETURN or ERROR on context 1 / ITEM 1 0",
     patch = function(p)
       p.wrap(p.context.Context, "complete", function(real, self, open)

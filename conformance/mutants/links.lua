@@ -6,7 +6,7 @@
 return {
   {
     name = "tcp-anywhere", title = "listens and dials beyond the loopback interface without TLS",
-    breaks = { "LINK-001" }, symptom = "no HELLO in the clear / HELLO h",
+    breaks = { "LINK-001", "SEC-003" }, symptom = "no HELLO in the clear / HELLO h",
     patch = function(p) function p.transport.is_loopback() return true end end,
   },
   {
@@ -24,7 +24,7 @@ return {
   },
   {
     name = "links-share-their-features", title = "keeps the features of all links in one place",
-    breaks = { "LINK-002", "FRAME-005", "STREAM-003" },
+    breaks = { "LINK-002", "FRAME-005", "ODD-001", "STREAM-003" },
     symptom = "RETURN or ERROR on context 1 / ITEM 1 0",
     patch = function(p)
       local features = {}
@@ -458,6 +458,84 @@ return {
       p.wrap(p.link.Link, "feed", function(real, self, bytes)
         kept[#kept + 1] = bytes
         return real(self, bytes)
+      end)
+    end,
+  },
+  {
+    name = "socket-for-everybody", title = "lets every user write to its unix sockets",
+    breaks = { "SEC-005" }, symptom = "no HELLO for a stranger / HELLO", as_root = true,
+    patch = function()
+      local uv = require "luv"
+      local chmod = uv.fs_chmod
+      function uv.fs_chmod(path, mode) return chmod(path, mode | 54) end -- 0066
+    end,
+  },
+  {
+    name = "frames-are-the-signs-of-life",
+    title = "wants a frame to be whole within the time in which the peer promised a sign of life",
+    breaks = { "LIVE-003" }, symptom = "the link open / its end",
+    patch = function(p)
+      p.wrap(p.link.Link, "feed", function(real, self, bytes)
+        real(self, bytes)
+        local begun = self.header or #self.buffer > 0
+        if begun and not self.overdue and self.hello and self.hello.heartbeat > 0 then
+          self.overdue = p.task.after(self.hello.heartbeat, function()
+            self:violate("heartbeat", "silence")
+          end)
+        elseif not begun and self.overdue then
+          self.overdue()
+          self.overdue = nil
+        end
+      end)
+    end,
+  },
+  {
+    name = "a-kind-of-its-own", title = "tells every peer its figures in a kind that it made up",
+    breaks = { "ODD-001" }, symptom = "the unknown kind 0x20",
+    patch = function(p)
+      p.wrap(p.link.Link, "take_HELLO", function(real, self, payload)
+        real(self, payload)
+        table.insert(self.outbox.plain, string.pack(">I3BI8", 0, 0x20, 0))
+      end)
+    end,
+  },
+  {
+    name = "one-pong-for-many",
+    title = "answers the last of the PINGs that came while results waited to be written",
+    breaks = { "KIND-007" }, symptom = "BYE limit / nothing within",
+    patch = function(p)
+      p.wrap(p.outbox.Outbox, "owes_pong", function(real, self)
+        return #self.ring == 0 and real(self)
+      end)
+    end,
+  },
+  {
+    name = "pongs-queue-up", title = "keeps a PONG for every PING that comes while it cannot write",
+    breaks = { "SEC-010" }, symptom = "one PONG that waited, at most /",
+    patch = function(p)
+      local Outbox = p.outbox.Outbox
+      function Outbox.owes_pong() return false end
+      p.wrap(Outbox, "answer_ping", function(real, self, payload)
+        self.pongs = self.pongs or {}
+        if self.pong then table.insert(self.pongs, payload) else real(self, payload) end
+      end)
+      p.wrap(Outbox, "next_pong", function(real, self)
+        local pong = real(self)
+        local payload = pong and self.pongs and table.remove(self.pongs, 1)
+        if payload then self:answer_ping(payload) end
+        return pong
+      end)
+    end,
+  },
+  {
+    name = "heeds-nothing-when-it-cannot-write",
+    title = "reads on after a failed write and throws away what it reads",
+    breaks = { "CROSS-003" }, symptom = "RETURN on context 1 / nothing within",
+    patch = function(p)
+      p.wrap(p.transport.Transport, "start", function(real, self, on_bytes, on_end)
+        real(self, function(bytes)
+          if not self.broken then on_bytes(bytes) end
+        end, on_end)
       end)
     end,
   },

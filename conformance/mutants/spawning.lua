@@ -46,6 +46,22 @@ return {
     end,
   },
   {
+    name = "child-holds-both-ends", title = "lets a child inherit the other end of its own link",
+    breaks = { "MODEL-009", "SPAWN-004" }, symptom = "0 processes /",
+    patch = function(p)
+      local uv = require "luv"
+      local mine
+      p.wrap(p.spawn.Child, "attach", function(real, self, stream)
+        mine = stream.input
+        return real(self, stream)
+      end)
+      p.wrap(p.spawn, "start_process", function(real, argv, fds, ...)
+        fds[8] = uv.fileno(mine)
+        return real(argv, fds, ...)
+      end)
+    end,
+  },
+  {
     name = "waits-for-a-boot-for-ever", title = "sets no limit to the boot of a child",
     breaks = { "SPAWN-011" }, symptom = "signal 15 for the child / nothing within",
     patch = function(p)
@@ -219,26 +235,25 @@ return {
     end,
   },
   {
-    name = "leaves-zombies", title = "lets an ended child lie",
-    breaks = { "LADDER-006" }, symptom = "it is still there",
+    name = "leaves-zombies", title = "sees in /proc how a child ended, and does not reap it",
+    breaks = { "LADDER-006", "MODEL-010", "SPAWN-021" },
+    symptom = "no ended process that is not reaped / pids",
     patch = function(p)
       local uv = require "luv"
       p.wrap(p.spawn, "start_process", function(real, argv, fds, env, on_exit)
         local handle, pid = real(argv, fds, env, on_exit)
         if not handle then return handle, pid end
-        handle:close() -- the event loop forgets it, and with it to reap
-        local stand_in = {}
-        function stand_in.kill(_, signal) return uv.kill(pid, signal) end
-        function stand_in.close() end
+        handle:close() -- and with it the event loop's interest in the process
         local function look()
-          local f = io.open("/proc/" .. pid .. "/stat")
-          local state = f and f:read("a"):match("%) (%a)")
-          if f then f:close() end
-          if state ~= "Z" and state then return p.task.after(20, look) end
-          on_exit(0, 0)
+          local f <close> = assert(io.open("/proc/" .. pid .. "/stat"))
+          local state, rest = f:read("a"):match("%) (%a) (.*)")
+          if state ~= "Z" then return p.task.after(5, look) end
+          local status = tonumber(rest:match("(%d+)%s*$"))
+          on_exit(status >> 8, status & 0x7f)
         end
-        p.task.after(20, look)
-        return stand_in, pid
+        look()
+        return { kill = function(_, signal) return uv.kill(pid, signal) end,
+          close = function() end }, pid
       end)
     end,
   },
@@ -292,6 +307,40 @@ return {
       p.wrap(p.spawn.Child, "climb", function(real, self, rung)
         if self.told and rung ~= "CANCEL" then require("luv").kill(self.told, rung:lower()) end
         return real(self, rung)
+      end)
+    end,
+  },
+  {
+    name = "sigterm-is-death",
+    title = "takes a child that hung up for dead when it has sent SIGTERM",
+    breaks = { "SPAWN-021" }, symptom = "no `died` while pid",
+    patch = function(p)
+      p.wrap(p.spawn.Child, "climb", function(real, self, rung)
+        real(self, rung)
+        if rung ~= "SIGTERM" or self.exit or not self.link or self.link.state ~= "closed" then
+          return
+        end
+        self.stop_rung()
+        self.errors:close()
+        self.exit, self.settling = { status = 0, signal = 15 }, true
+        self:tell(self:verdict())
+      end)
+    end,
+  },
+  {
+    name = "loss-goes-no-further", title = "keeps the loss of its parent from its own children",
+    breaks = { "SPAWN-025" }, symptom = "its child's link ended, or cancelled for the loss /",
+    patch = function(p)
+      local function is_child(m) return getmetatable(m) == p.spawn.Child end
+      function p.hooks.passes_on(m)
+        local parent = (m.actor or m.link.actor).parent_link
+        return parent.state ~= "closed" or not is_child(m) and m.target ~= "copse.actor"
+      end
+      p.wrap(p.watchdog, "start", function(real, ...)
+        local watchdog = real(...)
+        function watchdog.add() end
+        function watchdog.remove() end
+        return watchdog
       end)
     end,
   },

@@ -87,7 +87,7 @@ return {
   {
     name = "reassembles-what-it-discards",
     title = "puts items together and reads them after its STOP",
-    breaks = { "STREAM-008", "CROSS-001", "FRAME-023" }, symptom = "a link that goes on / BYE",
+    breaks = { "STREAM-008", "CROSS-002", "FRAME-023" }, symptom = "a link that goes on / BYE",
     patch = function(p)
       p.wrap(p.link.Link, "assemble", function(real, self, ctx, name, h, payload)
         if name ~= "ITEM" or ctx.inward ~= "stopped" then
@@ -209,7 +209,7 @@ return {
   },
   {
     name = "refunds-what-it-discards", title = "does not count the items that it discards",
-    breaks = { "CREDIT-007" }, symptom = "BYE credit / nothing within",
+    breaks = { "CREDIT-005" }, symptom = "BYE credit / nothing within",
     patch = function(p)
       p.wrap(p.link.Link, "assemble", function(real, self, ctx, name, h, payload)
         local before = { items = ctx.got.items, bytes = ctx.got.bytes }
@@ -278,7 +278,7 @@ return {
   {
     name = "grants-for-what-it-discards",
     title = "raises the grant for items that it discards",
-    breaks = { "CREDIT-007" }, symptom = "BYE credit / nothing within",
+    breaks = { "CREDIT-005" }, symptom = "BYE credit / nothing within",
     patch = function(p)
       p.wrap(p.link.Link, "assemble", function(real, self, ctx, name, h, payload)
         local whole, discarded = real(self, ctx, name, h, payload)
@@ -308,6 +308,16 @@ return {
       p.wrap(p.context.arrived, "RETURN", function(real, self, value)
         if self.last >= self.first then self.items[self.last] = nil end
         return real(self, value)
+      end)
+    end,
+  },
+  {
+    name = "return-is-no-end", title = "takes RETURN without END for a stream that broke off",
+    breaks = { "STREAM-009" }, symptom = "RETURN on context",
+    patch = function(p)
+      p.wrap(p.context.arrived, "RETURN", function(real, self, value)
+        if self.inward == "ended" then return real(self, value) end
+        self:over(p.failure.new { code = "failed", message = "RETURN before END" })
       end)
     end,
   },

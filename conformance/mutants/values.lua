@@ -59,11 +59,12 @@ return {
   },
   {
     name = "sends-equal-keys", title = "sends a map with a key twice",
-    breaks = { "EXT-001" }, symptom = "tck.stat with an integer",
+    breaks = { "VALUE-005" }, symptom = "a map with every key once / RETURN",
     patch = function(p)
       p.wrap(p.context.Context, "conclude", function(real, self, kind, payload, reply)
         if kind == "RETURN" and self.target == "tck.stat" then
-          payload = string.char(payload:byte(1) + 1) .. payload:sub(2) .. "\xa3pid\xc0"
+          local pid = p.codec.encode(math.tointeger(require "luv".os_getpid()))
+          payload = string.char(payload:byte(1) + 1) .. payload:sub(2) .. "\xa3pid" .. pid
         end
         return real(self, kind, payload, reply)
       end)
@@ -247,6 +248,17 @@ return {
           end
         end
         return ref
+      end)
+    end,
+  },
+  {
+    name = "id-of-its-name", title = "makes its id from its name, the same at each start",
+    breaks = { "VALUE-017", "SPAWN-005", "ACTOR-005" },
+    symptom = "another id than at the start before / the same",
+    patch = function(p)
+      p.wrap(p.actor, "new", function(real, options)
+        options.id = (options.name .. ("."):rep(16)):sub(1, 16)
+        return real(options)
       end)
     end,
   },

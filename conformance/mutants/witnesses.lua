@@ -49,10 +49,10 @@ return {
     ["EXT-001"] = { "probe" },
   },
   ["actors/hands-its-link-on"] = {
-    ["SPAWN-008"] = { 
+    ["SPAWN-008"] = {
       "child.descriptors.own-link.stdio-pair",
-      "child.descriptors.own-link.pair"
-     },
+      "child.descriptors.own-link.pair",
+    },
   },
   ["actors/hands-its-variables-on"] = {
     ["ACTOR-001"] = { "child.died.last-frames" },
@@ -135,8 +135,8 @@ return {
     ["SPAWN-005"] = { "hello.said", "spawn.link.fd" },
   },
   ["actors/takes-an-id-of-its-own"] = {
-    ["ACTOR-005"] = { "child.own.many", "death.tree.loss-1" },
-    ["SPAWN-005"] = { "hello.said", "spawn.link.fd" },
+    ["ACTOR-005"] = { "death.tree.loss-1", "child.own.echo" },
+    ["SPAWN-005"] = { "spawn.link.fd", "spawn.link.tcp" },
   },
   ["actors/takes-any-arguments"] = {
     ["ACTOR-006"] = { "spawn.bad-args.log", "spawn.bad-args.debug" },
@@ -219,6 +219,9 @@ return {
   },
   ["calls/loss-is-forgotten"] = {
     ["CTX-004"] = { "loss.no-retry" },
+  },
+  ["calls/newest-first"] = {
+    ["KIND-015"] = { "order.complete.dialled", "order.begin.parent" },
   },
   ["calls/newest-item-first"] = {
     ["STREAM-010"] = { "order.within.parent", "order.within.dialled" },
@@ -527,12 +530,15 @@ return {
   },
   ["errors/says-closing-to-all"] = {
   },
+  ["errors/starts-before-it-looks"] = {
+    ["ERROR-013"] = { "refusal.no-effect.relay", "refusal.no-effect.stubborn" },
+  },
   ["errors/unknown-codes-are-failed"] = {
     ["ERROR-005"] = { "error.code.acme.quota" },
-    ["ERROR-010"] = { 
+    ["ERROR-010"] = {
       "vector.whole.call-unknown-code",
-      "extension.error-code.acme-quota.parent"
-     },
+      "extension.error-code.acme-quota.parent",
+    },
   },
   ["errors/via-begins-with-oneself"] = {
     ["ERROR-002"] = { "error.data.nil", "error.data.str" },
@@ -549,6 +555,10 @@ return {
   ["framing/cancel-does-not-discard"] = {
     ["FRAME-017"] = { "fragment.discard.item.parent", "fragment.discard.item.dialled" },
   },
+  ["framing/cancel-overtakes-its-open"] = {
+    ["FRAME-025"] = { "sending.withdrawn" },
+    ["FRAME-026"] = { "sending.withdrawn" },
+  },
   ["framing/cancel-waits-its-turn"] = {
     ["FRAME-024"] = { "sending.overtakes.STOP", "sending.overtakes.CANCEL" },
   },
@@ -561,10 +571,10 @@ return {
     ["FRAME-022"] = { "abuse.open-cancel.unfinished" },
   },
   ["framing/checks-context-before-length"] = {
-    ["FRAME-002"] = { 
+    ["FRAME-002"] = {
       "frame.order.length-context-link.parent",
-      "frame.order.length-context-link.dialled"
-     },
+      "frame.order.length-context-link.dialled",
+    },
   },
   ["framing/checks-each-fragment"] = {
     ["FRAME-017"] = { "fragment.discard.item.parent", "fragment.discard.item.dialled" },
@@ -578,20 +588,36 @@ return {
     ["FRAME-023"] = { "fragment.discard.stopped.parent", "fragment.discard.stopped.dialled" },
     ["STREAM-008"] = { "stop.discards.parent", "stop.discards.dialled" },
   },
+  ["framing/context-of-32-bits"] = {
+    ["FRAME-001"] = { "frame.context.last.parent" },
+    ["FRAME-010"] = { "frame.context.last.parent" },
+  },
+  ["framing/encodes-far-ahead"] = {
+    ["FRAME-028"] = { "sending.overtakes.CANCEL", "sending.overtakes.CREDIT" },
+  },
   ["framing/end-does-not-discard"] = {
     ["FRAME-017"] = { "fragment.discard.item.parent", "fragment.discard.item.dialled" },
   },
   ["framing/error-does-not-replace"] = {
-    ["FRAME-017"] = { 
+    ["FRAME-017"] = {
       "fragment.discard.terminal.parent",
-      "fragment.discard.terminal.dialled"
-     },
+      "fragment.discard.terminal.dialled",
+    },
   },
   ["framing/forgets-more"] = {
     ["FRAME-014"] = { "frame.sent.fragments.parent", "frame.sent.fragments.dialled" },
     ["SPAWN-015"] = { "child.died.last-frames" },
     ["STREAM-010"] = { "stream.out.size-70000.parent", "stream.out.size-70000.dialled" },
     ["VALUE-001"] = { "child.died.last-frames", "frame.sent.fragments.parent" },
+  },
+  ["framing/id-is-used-at-the-last-fragment"] = {
+    ["FRAME-019"] = { "fragment.open.uses-id.parent" },
+  },
+  ["framing/ids-are-used-again"] = {
+    ["FRAME-007"] = { "frame.sent.ids.parent" },
+  },
+  ["framing/ids-of-either-parity"] = {
+    ["FRAME-006"] = { "frame.sent.ids.parent" },
   },
   ["framing/ignores-ids-never-opened"] = {
     ["FRAME-010"] = { "vector.whole.never-opened" },
@@ -603,23 +629,27 @@ return {
     ["FRAME-009"] = { "frame.ended.ignored.parent", "frame.ended.ignored.dialled" },
   },
   ["framing/late-frames-are-faults"] = {
-    ["CROSS-001"] = { "cross.cancel-error.callee-late", "cross.cancel-cancelled.callee-late" },
+    ["CROSS-002"] = {
+      "cross.stop-terminal.error.callee-late",
+      "cross.deadline-terminal.return.callee-late",
+    },
     ["FRAME-011"] = { "abuse.discarded.ended", "vector.whole.late-cancel" },
-    ["KIND-014"] = { "refusal.no-target.stream" },
-    ["KIND-019"] = { "cancel.ended.parent", "cancel.ended.dialled" },
-    ["LIMIT-009"] = { 
+    ["KIND-014"] = { "refusal.no-target.stream", "cancel.storm.unknown" },
+    ["KIND-018"] = { "terminal.once.denied.dialled", "terminal.once.nursery-empty.parent" },
+    ["KIND-019"] = { "state.callee.ended.cancel.error.dialled", "cancel.ended.dialled" },
+    ["LIMIT-009"] = {
       "limit.partials.ended-not-counted.parent",
-      "limit.partials.ended-not-counted.dialled"
-     },
+      "limit.partials.ended-not-counted.dialled",
+    },
   },
   ["framing/many-unfinished-opens"] = {
     ["FRAME-020"] = { "fragment.open.second.parent" },
   },
   ["framing/mixes-messages"] = {
-    ["FRAME-014"] = { 
+    ["FRAME-014"] = {
       "frame.sent.item-fragments.parent",
-      "frame.sent.item-fragments.dialled"
-     },
+      "frame.sent.item-fragments.dialled",
+    },
     ["FRAME-016"] = { "frame.sent.in-turn.parent", "frame.sent.in-turn.dialled" },
   },
   ["framing/more-on-any-kind"] = {
@@ -653,16 +683,17 @@ return {
     ["STREAM-010"] = { "queued.order" },
   },
   ["framing/skips-unknown-kinds"] = {
-    ["FRAME-005"] = { "frame.kind.all" },
+    ["FRAME-005"] = { "frame.kind.0x00.context.parent" },
+    ["ODD-002"] = { "frame.kind.all" },
   },
   ["framing/takes-empty-fragments"] = {
     ["FRAME-015"] = { "frame.ended.empty.parent" },
   },
   ["framing/takes-items-without-the-feature"] = {
-    ["FRAME-005"] = { 
+    ["FRAME-005"] = {
       "frame.kind.ITEM.no-stream.parent",
-      "frame.kind.ITEM.no-stream.dialled"
-     },
+      "frame.kind.ITEM.no-stream.dialled",
+    },
   },
   ["framing/takes-mixed-messages"] = {
     ["FRAME-018"] = { "vector.whole.open-mixed", "vector.whole.error-replaced" },
@@ -677,9 +708,13 @@ return {
     ["LIVE-008"] = { "hello.good.heartbeat-0.acceptor" },
   },
   ["handshake/all-features-always"] = {
-    ["FRAME-005"] = { "hello.features.credit.source" },
+    ["FRAME-005"] = { "frame.kind.ITEM.no-stream.dialled" },
     ["HELLO-015"] = { "hello.features.credit.source" },
+    ["ODD-001"] = { "hello.features.credit.source", "hello.features.credit.source" },
     ["STREAM-003"] = { "hello.features.credit.source" },
+  },
+  ["handshake/any-byte-is-a-sign-of-life"] = {
+    ["HELLO-006"] = { "hello.silence" },
   },
   ["handshake/any-version"] = {
     ["HELLO-011"] = { "hello.payload.version.acceptor" },
@@ -694,8 +729,8 @@ return {
     ["HELLO-001"] = { "hello.dial.good" },
   },
   ["handshake/credit-without-stream"] = {
-    ["FRAME-005"] = { "hello.features.credit.source" },
     ["HELLO-015"] = { "hello.features.credit.source" },
+    ["ODD-001"] = { "hello.features.credit.source", "hello.features.credit.source" },
     ["STREAM-003"] = { "hello.features.credit.source" },
   },
   ["handshake/cuts-data-before-the-stack"] = {
@@ -713,20 +748,23 @@ return {
     ["LIMIT-009"] = { "limit.partials.discarded-count.parent" },
   },
   ["handshake/echo-is-a-version"] = {
-    ["HELLO-007"] = { 
+    ["HELLO-007"] = {
       "hello.order.echo-version.acceptor",
-      "hello.order.echo-version.connector"
-     },
+      "hello.order.echo-version.connector",
+    },
   },
   ["handshake/end-with-a-payload"] = {
     ["FRAME-003"] = { "frame.length.END.above.dialled" },
-    ["LIMIT-006"] = { 
+    ["LIMIT-006"] = {
       "frame.length.END.whole-payload.parent",
-      "frame.length.END.whole-payload.dialled"
-     },
+      "frame.length.END.whole-payload.dialled",
+    },
   },
   ["handshake/errors-are-not-cut"] = {
     ["LIMIT-010"] = { "error.cut.via", "error.cut.own" },
+  },
+  ["handshake/features-of-the-actor"] = {
+    ["HELLO-013"] = { "hello.features.credit.source" },
   },
   ["handshake/hello-twice"] = {
     ["HELLO-005"] = { "vector.whole.hello-twice" },
@@ -735,42 +773,42 @@ return {
     ["HELLO-004"] = { "vector.whole.hello-noise" },
   },
   ["handshake/knows-no-echo"] = {
-    ["HELLO-007"] = { 
+    ["HELLO-007"] = {
       "hello.order.echo-version.acceptor",
-      "hello.order.echo-version.connector"
-     },
+      "hello.order.echo-version.connector",
+    },
   },
   ["handshake/long-control-frames"] = {
     ["FRAME-003"] = { "frame.length.PONG.above.parent" },
-    ["LIMIT-006"] = { 
+    ["LIMIT-006"] = {
       "frame.length.PING.whole-payload.parent",
-      "frame.length.CREDIT.whole-payload.parent"
-     },
+      "frame.length.CREDIT.whole-payload.parent",
+    },
   },
   ["handshake/long-hello"] = {
     ["FRAME-003"] = { "frame.length.BYE.above.parent" },
     ["LIMIT-006"] = { "frame.length.BYE.whole-payload.dialled" },
   },
   ["handshake/no-context-limit"] = {
-    ["LIMIT-007"] = { 
+    ["LIMIT-007"] = {
       "limit.contexts.above.bad-payload.parent",
-      "limit.contexts.above.bad-payload.dialled"
-     },
+      "limit.contexts.above.bad-payload.dialled",
+    },
   },
   ["handshake/no-frame-limit"] = {
     ["FRAME-003"] = { "frame.length.OPEN.huge.parent" },
-    ["FRAME-010"] = { 
+    ["FRAME-010"] = {
       "frame.length.whole-payload.parent",
-      "frame.length.whole-payload.dialled"
-     },
+      "frame.length.whole-payload.dialled",
+    },
     ["LIMIT-004"] = { "vector.whole.open-frame" },
   },
   ["handshake/no-large-limits"] = {
     ["HELLO-002"] = { "limit.default.frame-24", "vector.whole.hello-large-limits" },
-    ["LIMIT-003"] = { 
+    ["LIMIT-003"] = {
       "hello.good.limits-greatest.acceptor",
-      "hello.good.limits-frame-24.acceptor"
-     },
+      "hello.good.limits-frame-24.acceptor",
+    },
   },
   ["handshake/no-message-limit"] = {
     ["LIMIT-005"] = { "limit.message.above.OPEN.parent" },
@@ -814,16 +852,22 @@ return {
   ["handshake/unknown-features-are-faults"] = {
     ["ACTOR-005"] = { "extension.grease.parent", "extension.grease.dialled" },
     ["HELLO-002"] = { "vector.whole.hello-full" },
-    ["HELLO-014"] = { 
+    ["HELLO-014"] = {
       "hello.good.features-unknown.acceptor",
-      "hello.good.features-unknown.connector"
-     },
+      "hello.good.features-unknown.connector",
+    },
   },
   ["handshake/waits-for-a-slot"] = {
     ["LIMIT-015"] = { "limit.contexts.kept-17.parent" },
   },
   ["handshake/wrong-actor-is-a-loss"] = {
     ["HELLO-008"] = { "child.boot.wrong-id", "hello.dial.wrong-actor" },
+  },
+  ["handshake/wrong-token-is-not-told"] = {
+    ["HELLO-009"] = { "listener.tcp.with-a-token" },
+  },
+  ["links/a-kind-of-its-own"] = {
+    ["ODD-001"] = { "probe" },
   },
   ["links/bye-is-not-answered"] = {
     ["LINK-008"] = { "bye.answered", "spawn.args.all" },
@@ -887,10 +931,10 @@ return {
   },
   ["links/extensions-count-as-opened"] = {
     ["EXT-003"] = { "extension.grease.parent", "extension.grease.dialled" },
-    ["EXT-004"] = { 
+    ["EXT-004"] = {
       "extension.context.fresh.dialled",
-      "extension.context.fresh-other-parity.parent"
-     },
+      "extension.context.fresh-other-parity.parent",
+    },
     ["KIND-003"] = { "abuse.extension.flood", "extension.grease.parent" },
   },
   ["links/extensions-have-a-context"] = {
@@ -899,6 +943,9 @@ return {
   },
   ["links/failed-write-is-the-end"] = {
     ["LINK-004"] = { "sending.write-fails" },
+  },
+  ["links/frames-are-the-signs-of-life"] = {
+    ["LIVE-003"] = { "silence.half-a-frame.dialled" },
   },
   ["links/half-a-frame-is-waited-for"] = {
     ["LINK-005"] = { "bye.loss.at-1" },
@@ -914,12 +961,16 @@ return {
     ["FRAME-010"] = { "frame.never-opened.ITEM.parent" },
     ["VALUE-001"] = { "abuse.bomb.maps" },
   },
+  ["links/heeds-nothing-when-it-cannot-write"] = {
+    ["CROSS-003"] = { "sending.write-fails" },
+  },
   ["links/keeps-what-it-read"] = {
     ["SEC-009"] = { "abuse.pong.flood", "abuse.extension.flood" },
   },
   ["links/links-share-their-features"] = {
-    ["FRAME-005"] = { "bye.independent.features" },
+    ["FRAME-005"] = { "frame.kind.ITEM.no-stream.dialled" },
     ["LINK-002"] = { "bye.independent.features" },
+    ["ODD-001"] = { "bye.independent.features" },
     ["STREAM-003"] = { "bye.independent.features" },
   },
   ["links/links-share-their-limits"] = {
@@ -939,8 +990,14 @@ return {
     ["LINK-006"] = { "ping.closing", "state.acceptor.closing.bye" },
     ["LINK-010"] = { "bye.waits" },
   },
+  ["links/one-pong-for-many"] = {
+    ["KIND-007"] = { "abuse.ping.stuck" },
+  },
   ["links/opens-after-bye"] = {
     ["LINK-007"] = { "cross-link.open-bye.relay" },
+  },
+  ["links/pongs-queue-up"] = {
+    ["SEC-010"] = { "abuse.ping.stuck" },
   },
   ["links/promise-is-not-kept"] = {
     ["LIVE-001"] = { "heartbeat.busy" },
@@ -954,6 +1011,9 @@ return {
   ["links/silence-is-death"] = {
     ["LIVE-006"] = { "silence.dialled" },
   },
+  ["links/socket-for-everybody"] = {
+    ["SEC-005"] = { "listener.unix.other-user" },
+  },
   ["links/strangers-without-bound"] = {
     ["ACTOR-001"] = { "child.died.last-frames" },
     ["ACTOR-005"] = { "child.own.many" },
@@ -965,6 +1025,7 @@ return {
   },
   ["links/tcp-anywhere"] = {
     ["LINK-001"] = { "listener.dial.in-the-clear" },
+    ["SEC-003"] = { "abuse.dial.near" },
   },
   ["links/tcp-without-a-token"] = {
     ["SEC-004"] = { "listener.tcp.loopback" },
@@ -994,11 +1055,15 @@ return {
   ["spawning/calls-before-copse-actor"] = {
     ["ACTOR-001"] = { "child.actor.open" },
   },
+  ["spawning/child-holds-both-ends"] = {
+    ["MODEL-009"] = { "death.tree.kill-stopped-3" },
+    ["SPAWN-004"] = { "child.parent-killed" },
+  },
   ["spawning/crossing-open-is-a-loss"] = {
-    ["ACTOR-017"] = { 
+    ["ACTOR-017"] = {
       "cross-link.open-actorterminal.parent-late",
-      "cross-link.open-actorterminal.parent-early"
-     },
+      "cross-link.open-actorterminal.parent-early",
+    },
   },
   ["spawning/deaths-are-not-told"] = {
     ["SPAWN-016"] = { "child.own.exit", "child.own.hang" },
@@ -1030,7 +1095,12 @@ return {
     ["SPAWN-015"] = { "child.died.last-frames" },
   },
   ["spawning/leaves-zombies"] = {
-    ["LADDER-006"] = { "child.boot.garbage", "child.died.last-frames" },
+    ["LADDER-006"] = { "child.died.last-frames" },
+    ["MODEL-010"] = { "death.tree.sigkill-middle" },
+    ["SPAWN-021"] = { "child.died.after-the-reap.exit", "child.died.after-the-reap.signal" },
+  },
+  ["spawning/loss-goes-no-further"] = {
+    ["SPAWN-025"] = { "death.loss.passed-on.idle" },
   },
   ["spawning/name-is-forgotten"] = {
     ["SPAWN-001"] = { "child.environment" },
@@ -1047,6 +1117,9 @@ return {
   },
   ["spawning/signals-what-it-is-told"] = {
     ["SEC-008"] = { "abuse.pid" },
+  },
+  ["spawning/sigterm-is-death"] = {
+    ["SPAWN-021"] = { "child.died.not-before-the-exit" },
   },
   ["spawning/spawn-failed-is-failed"] = {
     ["SPAWN-013"] = { "child.spawn-failed.missing", "child.spawn-failed.directory" },
@@ -1075,10 +1148,10 @@ return {
     ["STREAM-005"] = { "queued.order", "stop.before-started.parent" },
   },
   ["streams/answers-stop-twice"] = {
-    ["STREAM-001"] = { 
+    ["STREAM-001"] = {
       "cancel.then.stop.dialled",
-      "state.opener-out.ended.stop.from-the-start"
-     },
+      "state.opener-out.ended.stop.from-the-start",
+    },
     ["STREAM-003"] = { "abuse.stop.flood", "vector.whole.duplex-stop" },
   },
   ["streams/counts-headers"] = {
@@ -1095,10 +1168,10 @@ return {
   ["streams/end-after-stop"] = {
     ["CREDIT-007"] = { "cross.item-stop.callee-beyond" },
     ["STREAM-002"] = { "stop.of-the-callee.parent", "state.callee-in.stopped.end.parent" },
-    ["STREAM-003"] = { 
+    ["STREAM-003"] = {
       "state.callee-in.ended.end.by-end-after-stop.dialled",
-      "state.callee-in.ended.item.by-end-after-stop.parent"
-     },
+      "state.callee-in.ended.item.by-end-after-stop.parent",
+    },
   },
   ["streams/end-does-not-wake"] = {
     ["STREAM-002"] = { "state.callee-in.open.end.parent" },
@@ -1121,7 +1194,7 @@ return {
     ["CTX-009"] = { "beside.stalled-receivers.parent" },
   },
   ["streams/grants-for-what-it-discards"] = {
-    ["CREDIT-007"] = { "grant.discarded-counts.parent" },
+    ["CREDIT-005"] = { "grant.discarded-counts.parent" },
   },
   ["streams/items-after-end"] = {
     ["CANCEL-001"] = { "cancel.then.item.parent", "cancel.then.item.dialled" },
@@ -1157,18 +1230,21 @@ return {
     ["CREDIT-009"] = { "fragment.between.legal.parent" },
   },
   ["streams/reassembles-what-it-discards"] = {
-    ["CROSS-001"] = { "cross.part-stop.callee-late" },
+    ["CROSS-002"] = { "cross.part-stop.callee-late" },
     ["FRAME-023"] = { "fragment.discard.stopped.parent", "fragment.discard.stopped.dialled" },
-    ["STREAM-008"] = { "stop.discards.parent", "stop.discards.dialled" },
+    ["STREAM-008"] = { "stop.discards.dialled", "stop.discards.parent" },
   },
   ["streams/refunds-what-it-discards"] = {
-    ["CREDIT-007"] = { "grant.discarded-counts.parent" },
+    ["CREDIT-005"] = { "grant.discarded-counts.dialled" },
   },
   ["streams/result-hides-items"] = {
     ["KIND-020"] = { "opener.return.16.parent", "opener.byte-by-byte.parent" },
   },
   ["streams/result-overtakes"] = {
     ["KIND-020"] = { "opener.return.1.parent", "opener.end.2.parent" },
+  },
+  ["streams/return-is-no-end"] = {
+    ["STREAM-009"] = { "opener.return.16.dialled", "opener.return.16.parent" },
   },
   ["streams/smaller-totals"] = {
     ["CREDIT-008"] = { "vector.whole.credit-smaller" },
@@ -1219,16 +1295,21 @@ return {
   },
   ["values/counts-the-control-map"] = {
     ["VALUE-008"] = { "value.place.args.accepted", "value.place.error-data.accepted" },
-    ["VALUE-011"] = { 
+    ["VALUE-011"] = {
       "value.place.hello-unknown.accepted",
-      "value.place.limits-unknown.accepted"
-     },
+      "value.place.limits-unknown.accepted",
+    },
   },
   ["values/cuts-inside-a-character"] = {
     ["VALUE-001"] = { "payload.text.error-cut.parent", "payload.text.cancel-cut.parent" },
   },
   ["values/equal-keys-in-limits"] = {
     ["VALUE-010"] = { "hello.bad.limits-twice.acceptor" },
+  },
+  ["values/id-of-its-name"] = {
+    ["ACTOR-005"] = { "child.own.echo" },
+    ["SPAWN-005"] = { "spawn.link.stdio-pair", "spawn.link.tcp" },
+    ["VALUE-017"] = { "hello.said" },
   },
   ["values/known-addresses-only"] = {
     ["VALUE-016"] = { "value.ref.addresses.parent", "value.ref.addresses.dialled" },
@@ -1242,10 +1323,10 @@ return {
   },
   ["values/nests-too-little"] = {
     ["VALUE-008"] = { "value.place.ping.accepted", "value.place.pong.accepted" },
-    ["VALUE-011"] = { 
+    ["VALUE-011"] = {
       "value.place.hello-unknown.accepted",
-      "value.place.limits-unknown.accepted"
-     },
+      "value.place.limits-unknown.accepted",
+    },
   },
   ["values/no-binary32"] = {
     ["VALUE-006"] = { "value.float32.parent", "value.float32.dialled" },
@@ -1256,10 +1337,10 @@ return {
   ["values/no-long-strings"] = {
     ["VALUE-006"] = { "value.map.parent", "value.ref.parent" },
     ["VALUE-008"] = { "value.place.pong.accepted", "value.place.meta.accepted" },
-    ["VALUE-011"] = { 
+    ["VALUE-011"] = {
       "value.place.bye-unknown.accepted",
-      "value.place.limits-unknown.accepted"
-     },
+      "value.place.limits-unknown.accepted",
+    },
   },
   ["values/ping-of-nothing"] = {
     ["VALUE-001"] = { "value.edge.PONG.empty.parent" },
@@ -1268,7 +1349,7 @@ return {
     ["VALUE-001"] = { "vector.whole.value-ref-map" },
   },
   ["values/sends-equal-keys"] = {
-    ["EXT-001"] = { "probe" },
+    ["VALUE-005"] = { "payload.user-value.twice.dialled", "payload.user-value.twice.parent" },
   },
   ["values/sends-nil-for-nothing"] = {
     ["ACTOR-016"] = { "deadline.both-ends", "cancel.relay.absorbs" },

@@ -16,7 +16,8 @@ local WATCHDOG = 60000
 
 -- The name of the browser of this machine, or nil.
 function Browser.find()
-  for _, name in ipairs { os.getenv("CHROMIUM") or "chromium", "chromium-browser", "google-chrome" } do
+  local names = { os.getenv("CHROMIUM") or "chromium", "chromium-browser", "google-chrome" }
+  for _, name in ipairs(names) do
     for dir in (os.getenv("PATH") or ""):gmatch("[^:]+") do
       if uv.fs_access(dir .. "/" .. name, "X") then return dir .. "/" .. name end
     end
@@ -38,7 +39,8 @@ function Browser.start(path)
   local handle, pid = uv.spawn(path, {
     args = {
       "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
-      "--no-first-run", "--disable-extensions", "--disable-background-networking", "--disable-sync", "--mute-audio",
+      "--no-first-run", "--disable-extensions", "--disable-background-networking",
+      "--disable-sync", "--mute-audio",
       "--remote-debugging-pipe", "--user-data-dir=" .. self.dir, "about:blank",
     },
     stdio = { null, null, null, down.read, up.write }, detached = true,
@@ -128,7 +130,8 @@ end
 
 -- Two frames: whatever the last event has caused is drawn then.
 function Browser:settle()
-  self:eval("new Promise(r => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(r, 0))))")
+  self:eval("new Promise(r => requestAnimationFrame(() => "
+    .. "requestAnimationFrame(() => setTimeout(r, 0))))")
 end
 
 -- The value of an expression of JavaScript.
@@ -173,7 +176,8 @@ end
 
 -- Writes a picture of the page to `path`; whole: of all of it, not of the screen only.
 function Browser:screenshot(path, whole)
-  local shot = self:call("Page.captureScreenshot", { format = "png", captureBeyondViewport = whole or false })
+  local shot = self:call("Page.captureScreenshot",
+    { format = "png", captureBeyondViewport = whole or false })
   local f = assert(io.open(path, "wb"))
   f:write(from_base64(shot.data))
   f:close()

@@ -24,20 +24,23 @@ for _, kind in ipairs { "bad", "good", "earlier", "other" } do
 end
 local mutants = assert(io.open(dir .. "/mutants.json", "w"))
 mutants:write([[{"copse-tck-mutants": 1, "mutants": [
-  {"name": "sends-wrong-code", "title": "Sends a <code> that is a number", "breaks": ["VALUE-012"], "caught": true},
+  {"name": "sends-wrong-code", "title": "Sends a <code> that is a number",
+   "breaks": ["VALUE-012"], "caught": true},
   {"name": "closes-late", "title": "Closes late", "breaks": ["LINK-015"], "caught": false}]}]])
 mutants:close()
 sh("conformance/copse-tck report %s/bad.json --html %s/bad.html", dir, dir)
 sh("conformance/copse-tck report %s/good.json --html %s/good.html", dir, dir)
-sh("conformance/copse-tck report %s/bad.json --compare %s/earlier.json %s/other.json --mutants %s/mutants.json "
-  .. "--html %s/compare.html", dir, dir, dir, dir, dir)
+sh("conformance/copse-tck report %s/bad.json --compare %s/earlier.json %s/other.json "
+  .. "--mutants %s/mutants.json --html %s/compare.html", dir, dir, dir, dir, dir)
 
 local browser = Browser.start(browser_path)
 local number, failures = 0, 0
 
 local function test(title, fn)
   number = number + 1
-  local ok, err = xpcall(fn, function(e) return type(e) == "string" and e or debug.traceback(tostring(e)) end)
+  local ok, err = xpcall(fn, function(e)
+    return type(e) == "string" and e or debug.traceback(tostring(e))
+  end)
   if ok and #browser.problems > 0 then
     ok, err = false, "the browser complains: " .. table.concat(browser.problems, "\n")
   end
@@ -57,7 +60,8 @@ end
 
 local function quoted(s) return '"' .. s:gsub('[\\"]', "\\%0"):gsub("\n", "\\n") .. '"' end
 local function text(selector)
-  return browser:eval(("(document.querySelector(%s) || {textContent: ''}).textContent"):format(quoted(selector)))
+  return browser:eval(("(document.querySelector(%s) || {textContent: ''}).textContent")
+    :format(quoted(selector)))
 end
 local function count(selector)
   return browser:eval(("document.querySelectorAll(%s).length"):format(quoted(selector)))
@@ -67,22 +71,24 @@ local function click(selector)
   browser:settle()
 end
 local function type_in(selector, words)
-  browser:eval(("{ const f = document.querySelector(%s); f.value = %s; f.dispatchEvent(new Event('input')); "
-    .. "f.dispatchEvent(new Event('change')); }"):format(quoted(selector), quoted(words)))
+  browser:eval(("{ const f = document.querySelector(%s); f.value = %s; "
+    .. "f.dispatchEvent(new Event('input')); f.dispatchEvent(new Event('change')); }")
+    :format(quoted(selector), quoted(words)))
   browser:settle()
 end
 local function address() return browser:eval("location.hash") end
 
 local function equal(got, want, what)
-  if got ~= want then error(("%s: expected %s, got %s"):format(what, tostring(want), tostring(got)), 2) end
+  if got == want then return end
+  error(("%s: expected %s, got %s"):format(what, tostring(want), tostring(got)), 2)
 end
 local function has(got, part)
   if not got:find(part, 1, true) then error(("no %q in %q"):format(part, got:sub(1, 800)), 2) end
 end
 
 local all_views = {
-  "", "#/requirements", "#/requirement/VALUE-012", "#/cases?q=bad", "#/case/bad.frame", "#/states", "#/trace",
-  "#/compare",
+  "", "#/requirements", "#/requirement/VALUE-012", "#/cases?q=bad", "#/case/bad.frame", "#/states",
+  "#/trace", "#/compare",
 }
 
 test("the verdict of each profile stands at the top", function()
@@ -112,7 +118,8 @@ test("the matrix has every requirement, and leads to its page", function()
   show("bad")
   local all = "JSON.parse(document.getElementById('data').textContent).results.requirements.length"
   equal(count(".matrix a.cell"), browser:eval(all), "squares")
-  browser:eval("[...document.querySelectorAll('.cell.bad')].find(c => c.title.startsWith('VALUE-012')).click()")
+  browser:eval("[...document.querySelectorAll('.cell.bad')]"
+    .. ".find(c => c.title.startsWith('VALUE-012')).click()")
   browser:settle()
   equal(address(), "#/requirement/VALUE-012", "address")
   has(text("main h2"), "VALUE-012")
@@ -126,7 +133,8 @@ test("filters of requirements come from the address", function()
   equal(count(".chip[aria-pressed=true]"), 1, "chips that are on")
   show("bad", "#/requirements?area=CREDIT&level=MUST")
   equal(browser:eval("document.querySelector('select[name=area]').value"), "CREDIT", "area")
-  local of_area = "[...document.querySelectorAll('.row .id')].every(a => a.textContent.startsWith('CREDIT'))"
+  local of_area = "[...document.querySelectorAll('.row .id')]"
+    .. ".every(a => a.textContent.startsWith('CREDIT'))"
   equal(browser:eval(of_area), true, "rows")
 end)
 
@@ -146,7 +154,7 @@ test("and go into it when they are chosen, so that Back and a link find them aga
   equal(browser:eval("document.getElementById('search').value"), "number 17", "the words")
 end)
 
-test("cases are filtered by verdict, profile, requirement and words, all from the address", function()
+test("cases are filtered by verdict, profile, requirement and words, from the address", function()
   show("bad", "#/cases?verdict=FAIL,CRASH")
   has(text(".lead"), "2 of 1011 cases")
   show("bad", "#/cases?profile=registry")
@@ -165,13 +173,14 @@ test("a thousand cases are drawn as far as they are looked at", function()
   browser:wait(function() return count(".row") > before end, "more rows")
 end)
 
-test("the page of a case has the sentence, the reason, both sides of the check and the command", function()
+test("a case's page has the sentence, the reason, both sides of the check, the command", function()
   show("bad", "#/case/bad.frame")
   has(text("main h2"), "bad.frame")
   has(text(".why"), "To see code and CTX-001.")
   has(text(".check .spec"), "MUST treat a map")
   has(text(".check dd.observed"), "RETURN 4")
-  has(text(".commandbox pre"), "conformance/copse-tck --trace --only bad.frame -- build/sample '--name=a b'")
+  has(text(".commandbox pre"),
+    "conformance/copse-tck --trace --only bad.frame -- build/sample '--name=a b'")
   has(text(".stderr"), "last words \\xff\\x00")
   has(text(".facts"), "died (signal 6)")
 end)
@@ -194,7 +203,9 @@ test("nothing that a peer said is more than text", function()
     show("compare", at)
     equal(count("img"), 0, "images at " .. at)
     equal(count("script"), 2, "scripts at " .. at)
-    if browser:eval("document.title") == "broken" then error("a script of the peer ran at " .. at) end
+    if browser:eval("document.title") == "broken" then
+      error("a script of the peer ran at " .. at)
+    end
   end
   show("compare", "#/case/bad.frame")
   has(text(".check dd"), "</script><script>document.title")
@@ -223,7 +234,7 @@ test("traceability shows requirements, their cases and the mutants that prove th
   has(text("main .plain"), "survives")
 end)
 
-test("an earlier run shows what is newly red and what was mended, other peers stand beside", function()
+test("an earlier run shows what is newly red and what is mended, other peers beside it", function()
   show("compare", "#/compare")
   has(text("table.heads thead"), "another/2")
   equal(count("table.heads thead th"), 4, "columns")
@@ -265,7 +276,7 @@ test("dark is dark, light is light, and words can be read in both", function()
   end
 end)
 
-test("keys are enough: Tab and Enter lead to a case, / to the search, n to the next case", function()
+test("keys are enough: Tab and Enter lead to a case, / to the search, n to the next one", function()
   show("bad", "#/cases?q=bad.frame")
   browser:key("Tab")
   equal(browser:eval("document.activeElement.id"), "skip", "the first stop")
@@ -286,7 +297,8 @@ test("on paper the whole list is there and the controls are not", function()
   browser:eval("window.dispatchEvent(new Event('beforeprint'))")
   equal(count(".row"), 1011, "rows")
   browser:call("Emulation.setEmulatedMedia", { media = "print" })
-  equal(browser:eval("getComputedStyle(document.querySelector('.filters')).display"), "none", "the filters")
+  equal(browser:eval("getComputedStyle(document.querySelector('.filters')).display"), "none",
+    "the filters")
   browser:call("Emulation.setEmulatedMedia", { media = "" })
 end)
 

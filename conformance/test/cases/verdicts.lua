@@ -1,4 +1,5 @@
 -- SPDX-License-Identifier: MIT
+--
 -- Cases that come to each verdict, whoever the testee is: the suite is tested with them.
 local case = ...
 local value = require "value"

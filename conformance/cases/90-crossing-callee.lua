@@ -1,48 +1,43 @@
 -- SPDX-License-Identifier: MIT
--- Chapter 19: frames that cross. Each row of its table is played from both ends and in both orders.
+--
+-- Chapter 19: frames that cross. Each row of its table is played from both ends and in both orders;
+-- here the testee is the callee, in 90-crossing-opener.lua the opener, in 91-crossing-link.lua an
+-- end of the link itself.
 --
 -- For the testee two frames cross if one arrives that was legal before what the testee itself had
 -- sent. So the suite waits until it has the testee's frame and then sends its own as if it had not
--- seen it (`late`); or it sends its own so that it must arrive before (`early`). Where the suite is
--- the callee, the testee's frame is one that it sends by itself, CANCEL for instance, and the suite
--- answers as if it had not read it.
+-- seen it (`late`); or it sends its own so that it must arrive before (`early`).
 local case = ...
 local frame = require "frame"
+local play = require "play"
 local value = require "value"
 local map, array = value.map, value.array
+local gate = play.gate
 
 local late = { illegal = true }
 
-local function terminal(c, req)
-  return c.link:await_frame(function(f) return f.ctx == c.id and frame.terminal[f.name] end,
-    "the terminal of context " .. c.id, req)
+-- The frame that crossed is not held against its sender, and has no effect.
+local function nothing(c)
+  c.link:barrier("CROSS-002")
+  c:nothing("CROSS-001")
 end
-
--- The testee as callee ----------------------------------------------------------------------------
 
 local function callee(row, order, o)
   case {
     id = "cross." .. row .. ".callee-" .. order, req = o.req or { "CROSS-001", "CROSS-002" },
-      profile = o.profile,
+    profile = o.profile,
     title = "Crossing " .. row .. ", the testee as callee, " .. (order == "late"
       and "its own frame first" or "the opener's frame first"),
     why = o.why or "Both orders are legal; the table says what each end does.",
     run = function(t)
       local p = t:boot()
       o.run(t, p)
-      p:barrier()
+      p:barrier("CROSS-002")
       t:check("CROSS-002", not p:first_bye(), "the link open", "BYE")
     end,
   }
 end
 
-local function gate(p, args, o)
-  args = args or {}
-  args.key, args.value = args.key or "k", args.value or 7
-  local c = p:open("tck.gate", map(args), o)
-  c:expect("STARTED")
-  return c
-end
 local function duplex(p, items)
   local c = p:open("tck.duplex", map {}, { send = true, credit = { items or 8, 8000 } })
   c:expect("STARTED")
@@ -82,7 +77,7 @@ callee("cancel-started", "early", { run = function(t, p)
     c = p:open("tck.gate", map { key = "k" })
     c:cancel()
   end)
-  local f = terminal(c, "CROSS-001")
+  local f = c:terminal("CROSS-001")
   t:check("CROSS-001", f.name == "CANCELLED", "CANCELLED", frame.show(f))
 end })
 callee("cancel-started", "late", { run = function(_, p)
@@ -91,7 +86,7 @@ callee("cancel-started", "late", { run = function(_, p)
   c:is_cancelled({ ran = true }, "CROSS-001")
 end })
 
-callee("cancel-item", "late", { profile = "stream", run = function(t, p)
+callee("cancel-item", "late", { profile = "stream", run = function(_, p)
   local c = p:open("tck.source", map {}, { credit = { 3, 3000 } })
   c:expect("STARTED")
   for i = 0, 2 do c:gives(i) end
@@ -105,7 +100,7 @@ callee("cancel-item", "early", { profile = "stream", run = function(t, p)
     c:credit(100, 30000)
     c:cancel()
   end)
-  local f = terminal(c, "CROSS-001")
+  local f = c:terminal("CROSS-001")
   t:check("CROSS-001", f.name == "CANCELLED", "CANCELLED", frame.show(f))
 end })
 
@@ -123,7 +118,7 @@ callee("cancel-end", "early", { profile = "stream", run = function(t, p)
     c:finish()
     c:cancel()
   end)
-  local f = terminal(c, "CROSS-001")
+  local f = c:terminal("CROSS-001")
   t:check("CROSS-001", f.name ~= "ERROR", "RETURN or CANCELLED", frame.show(f))
 end })
 
@@ -136,7 +131,7 @@ end })
 callee("cancel-stop", "early", { profile = "stream", run = function(t, p)
   local c = lingering(p)
   c:cancel()
-  local f = terminal(c, "CROSS-001")
+  local f = c:terminal("CROSS-001")
   t:check("CROSS-001", f.name == "CANCELLED", "CANCELLED", frame.show(f))
 end })
 
@@ -155,7 +150,7 @@ callee("cancel-credit", "early", { profile = "stream", run = function(t, p)
     c:item(1)
     c:cancel()
   end)
-  local f = terminal(c, "CROSS-001")
+  local f = c:terminal("CROSS-001")
   t:check("CROSS-001", f.name == "CANCELLED", "CANCELLED", frame.show(f))
 end })
 
@@ -165,58 +160,59 @@ for _, name in ipairs { "RETURN", "ERROR", "CANCELLED" } do
     local c = reach(t, p)
     c:cancel(late)
     c:cancel(late)
-    c:nothing("CROSS-001")
+    nothing(c)
   end })
   callee("again-terminal." .. name:lower(), "late", { run = function(t, p)
-    local c = p:open("tck.stubborn", map { key = "k", ["then"] = ({ RETURN = "return",
-      ERROR = "fail", CANCELLED = "cancel" })[name] })
+    local way = ({ RETURN = "return", ERROR = "fail", CANCELLED = "cancel" })[name]
+    local c = p:open("tck.stubborn", map { key = "k", ["then"] = way })
     c:expect("STARTED")
     c:cancel { grace = 60000 }
     t:open_gate(p, "k")
     c:expect(name, "CROSS-001")
     c:cancel { grace = 0, illegal = true }
-    c:nothing("CROSS-001")
+    nothing(c)
   end })
   callee("item-terminal." .. name:lower(), "late", { profile = "stream", run = function(t, p)
     local c = reach(t, p, { send = true })
     c:item(1, late)
     c:item(("x"):rep(1000), late)
-    c:nothing("CROSS-001")
+    nothing(c)
   end })
   callee("end-terminal." .. name:lower(), "late", { run = function(t, p)
     local c = reach(t, p, { send = true })
     c:finish(late)
-    c:nothing("CROSS-001")
+    nothing(c)
   end })
   callee("stop-terminal." .. name:lower(), "late", { profile = "stream", run = function(t, p)
     local c = reach(t, p, { credit = { 5, 500 } })
     c:stop(late)
-    c:nothing("CROSS-001")
+    nothing(c)
   end })
   callee("credit-terminal." .. name:lower(), "late", { profile = "stream", run = function(t, p)
     local c = reach(t, p, { credit = { 5, 500 } })
     c:credit(9, 900, late)
     c:credit(1, 1, late)
-    c:nothing("CROSS-001")
+    nothing(c)
   end })
   callee("part-terminal." .. name:lower(), "late", { profile = "stream", run = function(t, p)
     -- The first fragment was sent before the terminal came, the rest never is.
     local c = reach(t, p, { send = true })
     c:send("ITEM", nil, { payload = "\xc4\xff", more = true, illegal = true })
-    c:nothing("CROSS-001")
+    nothing(c)
     local d = p:open("tck.echo", map { v = 1 })
     d:returns(1)
   end })
   callee("deadline-terminal." .. name:lower(), "late", { run = function(t, p)
     local c = reach(t, p, { deadline = 600000 })
     c:cancel { origin = "deadline", illegal = true }
-    c:nothing("CROSS-001")
+    nothing(c)
   end })
 end
 
 callee("part-terminal.abandoned", "late", {
   profile = "stream", req = { "CROSS-001", "LIMIT-009", "FRAME-017" },
-  why = "An item that was begun before the terminal came is abandoned without a word, and counts no more.",
+  why = "An item that was begun before the terminal came is abandoned without a word, and counts "
+    .. "no more.",
   run = function(t, p)
     for i = 1, 20 do
       local c = p:open("tck.sink", map { stop_after = 1 }, { send = true })
@@ -226,7 +222,7 @@ callee("part-terminal.abandoned", "late", {
         c:item(1)
         c:send("ITEM", nil, { payload = "\xc4\xff", more = true })
       end)
-      local f = terminal(c, "CROSS-001")
+      local f = c:terminal("CROSS-001")
       t:check("CROSS-001", f.name == "RETURN", "RETURN", i .. ": " .. frame.show(f))
     end
     t:alive(p)
@@ -238,7 +234,7 @@ callee("deadline-deadline", "late", { req = { "CROSS-001", "DEADLINE-002" }, run
   c:expect("STARTED")
   c:is_cancelled({ origin = "deadline", ran = true }, "DEADLINE-002")
   c:cancel { origin = "deadline", illegal = true }
-  c:nothing("CROSS-001")
+  nothing(c)
 end })
 callee("deadline-deadline", "early", { run = function(_, p)
   local c = p:open("tck.gate", map { key = "never" }, { deadline = 600000 })
@@ -252,7 +248,7 @@ callee("item-stop", "late", { profile = "stream", run = function(t, p)
   c:expect("STOP", "STREAM-002")
   for i = 2, 4 do c:item(i) end
   c:finish()
-  p:barrier()
+  p:barrier("CROSS-002")
   t:open_gate(p, "k")
   local v = c:returns(nil, "CROSS-001")
   t:is("CROSS-001", v.count, 1, "items consumed:")
@@ -268,7 +264,8 @@ callee("item-stop", "early", { profile = "stream", run = function(t, p)
   t:is("CROSS-001", c:returns(nil, "CROSS-001").count, 1, "items consumed:")
 end })
 callee("item-stop", "beyond", { profile = "stream", req = { "CREDIT-007", "CREDIT-005" },
-  why = "On a stopped half too an item beyond the grant is a violation: both ends count what is discarded.",
+  why = "On a stopped half too an item beyond the grant is a violation: both ends count what is "
+    .. "discarded.",
   run = function(t, p)
     local c = p:open("tck.sink", map { stop_after = 1, linger = "k", window = array { 2, 1000 } },
       { send = true })
@@ -287,7 +284,7 @@ callee("end-stop", "late", { profile = "stream", run = function(t, p)
   local c = lingering(p)
   c:expect("STOP", "STREAM-002")
   c:finish()
-  c:nothing("CROSS-001")
+  nothing(c)
   t:open_gate(p, "k")
   t:is("CROSS-001", c:returns(nil, "CROSS-001").count, 1, "items consumed:")
 end })
@@ -299,7 +296,7 @@ callee("end-stop", "early", { profile = "stream", run = function(t, p)
     c:item(1)
     c:finish()
   end)
-  p:barrier()
+  p:barrier("CROSS-002")
   t:open_gate(p, "k")
   while true do
     local f = c:expect({ "STOP", "RETURN" }, "CROSS-001")
@@ -338,7 +335,7 @@ callee("stop-end", "late", { profile = "stream", run = function(t, p)
   c:stop()
   c:expect("END", "STREAM-004")
   c:stop { illegal = true }
-  c:nothing("CROSS-001")
+  nothing(c)
   c:finish()
   t:is("CROSS-001", c:returns(nil, "CROSS-001"), 0, "items:")
 end })
@@ -353,8 +350,8 @@ callee("stop-end", "early", { profile = "stream", run = function(_, p)
 end })
 
 callee("stop-stop", "late", { profile = "stream", run = function(t, p)
-  local c = p:open("tck.sink", map { stop_after = 1, linger = "k" }, { send = true, credit = { 5,
-    500 } })
+  local c = p:open("tck.sink", map { stop_after = 1, linger = "k" },
+    { send = true, credit = { 5, 500 } })
   c:expect("STARTED")
   c:await_credit(2, "CREDIT-001")
   c:item(1)
@@ -366,8 +363,8 @@ callee("stop-stop", "late", { profile = "stream", run = function(t, p)
   t:is("CROSS-001", c:returns(nil, "CROSS-001").count, 1, "items consumed:")
 end })
 callee("stop-stop", "early", { profile = "stream", run = function(t, p)
-  local c = p:open("tck.sink", map { stop_after = 1, linger = "k" }, { send = true, credit = { 5,
-    500 } })
+  local c = p:open("tck.sink", map { stop_after = 1, linger = "k" },
+    { send = true, credit = { 5, 500 } })
   c:stop()
   c:expect("STARTED", "STREAM-005")
   c:expect("END", "CROSS-001")
@@ -455,7 +452,7 @@ callee("credit-end", "late", { profile = "stream", run = function(_, p)
   c:expect("END", "STREAM-004")
   c:credit(9, 9000, late)
   c:credit(1, 1, late)
-  c:nothing("CROSS-001")
+  nothing(c)
   c:finish()
   c:returns(0, "CROSS-001")
 end })
@@ -464,12 +461,12 @@ callee("end-credit", "late", { profile = "stream", run = function(t, p)
   c:expect("STARTED")
   c:await_credit(1, "CREDIT-001")
   c:finish()
-  p:barrier()
+  p:barrier("CROSS-002")
   t:open_gate(p, "k")
   t:is("CROSS-001", c:returns(nil, "CROSS-001").ended, true, "ended")
 end })
-callee("part-stop", "late", { profile = "stream", req = { "CROSS-001", "STREAM-008",
-  "CREDIT-005" }, run = function(t, p)
+local discarding = { "CROSS-001", "STREAM-008", "CREDIT-005" }
+callee("part-stop", "late", { profile = "stream", req = discarding, run = function(t, p)
   for _, ending in ipairs { "finished", "abandoned", "ill-formed" } do
     local c = p:open("tck.sink", map { stop_after = 1, linger = "k" .. ending }, { send = true })
     c:expect("STARTED")
@@ -487,198 +484,8 @@ callee("part-stop", "late", { profile = "stream", req = { "CROSS-001", "STREAM-0
       p.monitor:drop_partial(p.monitor.ctx[c.id], "mine")
     end
     c:finish()
-    p:barrier()
+    p:barrier("CROSS-002")
     t:open_gate(p, "k" .. ending)
     t:is("CROSS-001", c:returns(nil, "CROSS-001").count, 1, ending .. ", items consumed:")
   end
 end })
-
--- The testee as opener ----------------------------------------------------------------------------
-
-local function opener(row, order, o)
-  case {
-    id = "cross." .. row .. ".opener-" .. order, req = o.req or { "CROSS-001", "CROSS-002" },
-      profile = o.profile,
-    title = "Crossing " .. row .. ", the testee as opener, " .. (order == "late"
-      and "its own frame first" or "the callee's frame first"),
-    why = o.why or "Both orders are legal; the table says what each end does.",
-    run = function(t)
-      local p = t:boot()
-      local upper = p:open("tck.relay", map { target = "x.below" }, o.above)
-      local inner = p:accept("x.below")
-      o.run(t, p, upper, inner)
-      p:barrier()
-      t:check("CROSS-002", not p:first_bye(), "the link open", "BYE")
-    end,
-  }
-end
-
-local function cancelled(inner, upper)
-  upper:cancel { grace = 60000 }
-  inner:expect("CANCEL", "MODEL-005")
-end
-
-opener("cancel-started", "late", { run = function(_, _, upper, inner)
-  cancelled(inner, upper)
-  inner:started(1)
-  upper:nothing("CROSS-001")
-  inner:cancelled_with {}
-  terminal(upper, "CROSS-001")
-end })
-opener("cancel-started", "early", { run = function(_, p, upper, inner)
-  inner:started(1)
-  upper:expect("STARTED", "KIND-018")
-  cancelled(inner, upper)
-  inner:cancelled_with {}
-  upper:is_cancelled({}, "CROSS-001")
-end })
-opener("cancel-stop", "late", { profile = "stream", run = function(_, _, upper, inner)
-  cancelled(inner, upper)
-  inner:stop { illegal = true }
-  upper:nothing("CROSS-001")
-  inner:cancelled_with {}
-  upper:is_cancelled({}, "CROSS-001")
-end })
-opener("cancel-credit", "late", { profile = "stream", run = function(_, _, upper, inner)
-  cancelled(inner, upper)
-  inner:credit(5, 500, { illegal = true })
-  inner:credit(1, 1, { illegal = true })
-  upper:nothing("CROSS-001")
-  inner:cancelled_with {}
-  upper:is_cancelled({}, "CROSS-001")
-end })
-opener("cancel-return", "late", { req = { "CROSS-001", "CANCEL-007" }, run = function(t, _, upper,
-  inner)
-  cancelled(inner, upper)
-  inner:returns_with(5)
-  local f = terminal(upper, "CROSS-001")
-  t:check("CANCEL-007", f.name ~= "ERROR", "RETURN or CANCELLED, no error", frame.show(f))
-end })
-opener("cancel-return", "early", { run = function(t, p, upper, inner)
-  p:cork(function()
-    inner:returns_with(5)
-    upper:cancel()
-  end)
-  local f = terminal(upper, "CROSS-001")
-  t:check("CROSS-001", f.name ~= "ERROR", "RETURN or CANCELLED", frame.show(f))
-end })
-opener("cancel-error", "late", { req = { "CROSS-001", "CANCEL-008" }, run = function(_, _, upper,
-  inner)
-  cancelled(inner, upper)
-  inner:fail_with { code = "acme.x" }
-  upper:errors("acme.x", "CANCEL-008", { cancelled = true })
-end })
-opener("cancel-error", "early", { run = function(_, p, upper, inner)
-  p:cork(function()
-    inner:fail_with { code = "acme.x" }
-    upper:cancel()
-  end)
-  upper:errors("acme.x", "CROSS-001")
-end })
-opener("cancel-cancelled", "late", { req = { "CROSS-001", "CANCEL-010" }, run = function(_, _,
-  upper, inner)
-  cancelled(inner, upper)
-  inner:cancelled_with { origin = "shutdown" }
-  upper:is_cancelled({ origin = "requested" }, "CANCEL-010")
-end })
-opener("cancel-cancelled", "early", { req = { "CROSS-001", "CANCEL-011" }, run = function(_, _,
-  upper, inner)
-  -- It came before CANCEL was sent, so it is not absorbed.
-  inner:cancels_itself { origin = "shutdown" }
-  upper:errors("cancelled", "CANCEL-011")
-end })
-for _, kind in ipairs { "RETURN", "ERROR", "CANCELLED" } do
-  opener("cancel-part." .. kind:lower(), "late", { req = { "CROSS-001", "FRAME-017" },
-    run = function(t, p, upper, inner)
-    local text = ("x"):rep(3000)
-    local payloads = { RETURN = value.encode(text), ERROR = value.encode(map { code = "acme.x",
-      message = text }),
-      CANCELLED = value.encode(map { origin = "requested", ran = true, message = text }) }
-    local bytes = payloads[kind]
-    if kind == "CANCELLED" then
-      -- No callee begins a CANCELLED that was not asked for; here its own shutdown asked.
-      p.monitor.ctx[inner.id].cancelled = true
-    end
-    inner:send(kind, nil, { payload = bytes:sub(1, 1000), more = true })
-    upper:cancel { grace = 60000 }
-    inner:expect("CANCEL", "MODEL-005")
-    inner:send(kind, nil, { payload = bytes:sub(1001) })
-    local f = terminal(upper, "CROSS-001")
-    if kind == "ERROR" then t:check("CROSS-001", f.name == "ERROR", "ERROR", frame.show(f)) end
-    if kind == "CANCELLED" then t:check("CROSS-001", f.name == "CANCELLED", "CANCELLED",
-      frame.show(f)) end
-    if kind == "RETURN" then t:check("CROSS-001", f.name ~= "ERROR", "RETURN or CANCELLED",
-      frame.show(f)) end
-  end })
-end
-for _, kind in ipairs { "ERROR", "CANCELLED" } do
-  opener("cancel-part.replaced-" .. kind:lower(), "late", { req = { "CROSS-001", "FRAME-017" },
-    run = function(_, _, upper, inner)
-    inner:send("RETURN", nil, { payload = "\xc5\x10\x00abc", more = true })
-    cancelled(inner, upper)
-    if kind == "ERROR" then
-      inner:fail_with { code = "acme.x" }
-      upper:errors("acme.x", "FRAME-017")
-    else
-      inner:cancelled_with {}
-      upper:is_cancelled({}, "FRAME-017")
-    end
-  end })
-end
-opener("again-terminal", "late", { run = function(_, p, upper, inner)
-  cancelled(inner, upper)
-  upper:cancel { grace = 50000 }
-  inner:cancelled_with {}
-  upper:is_cancelled({ origin = "requested" }, "CROSS-001")
-  p:barrier()
-end })
-opener("deadline-return", "late", { above = { deadline = 60 }, run = function(t, _, upper, inner)
-  inner:expect("CANCEL", "DEADLINE-003")
-  inner:returns_with(5)
-  local f = terminal(upper, "CROSS-001")
-  t:check("CROSS-001", f.name ~= "ERROR", "RETURN or CANCELLED", frame.show(f))
-end })
-opener("credit-terminal", "early", { profile = "stream", run = function(_, _, upper, inner)
-  inner:credit(5, 500, { illegal = true })
-  inner:stop { illegal = true }
-  inner:returns_with(1)
-  upper:returns(1, "CROSS-001")
-end })
-
--- The testee as one that registers: it sends END by itself.
-local function registered(row, o)
-  case {
-    id = "cross." .. row .. ".opener-end", req = { "CROSS-001", "CROSS-002" }, profile = "registry",
-    title = "Crossing " .. row .. ", the testee as opener of a held context",
-    why = "A held context is let go by END, which may cross all that the callee sends.",
-    run = function(t)
-      local p = t:boot()
-      local upper = p:open("tck.register", map { name = "n" }, { send = true })
-      local inner = p:accept("copse.register")
-      inner:started()
-      upper:expect("STARTED")
-      upper:finish()
-      inner:expect("END", "KIND-011")
-      o(t, p, upper, inner)
-      upper:nothing("KIND-019")
-    end,
-  }
-end
-registered("end-stop", function(_, _, upper, inner)
-  inner:stop { illegal = true }
-  inner:returns_with()
-  upper:returns(value.null, "CROSS-001")
-end)
-registered("end-credit", function(_, _, upper, inner)
-  inner:credit(5, 500, { illegal = true })
-  inner:returns_with()
-  upper:returns(value.null, "CROSS-001")
-end)
-registered("end-terminal", function(_, _, upper, inner)
-  inner:returns_with()
-  upper:returns(value.null, "CROSS-001")
-end)
-registered("end-error", function(_, _, upper, inner)
-  inner:fail_with { code = "closing" }
-  upper:errors("closing", "CROSS-001")
-end)
