@@ -25,8 +25,8 @@ call() { copse call "$@" 2>"$RUN/call.err"; }
 @test "every kind of value comes back as it was sent" {
   start server.lua
   for value in 0 -1 9223372036854775807 -9223372036854775808 0.1 1.5e300 true false null '""' \
-    '"äöü ☃"' '[]' '[1, [2, [3]]]' '{"a": {"b": [null]}}' '{"$bin": "/wABAg=="}' '{"$float": "nan"}' \
-    '{"$float": "-inf"}' '{"$map": [[1, "one"], [-7, "minus seven"]]}'; do
+    '"äöü ☃"' '[]' '[1, [2, [3]]]' '{"a": {"b": [null]}}' '{"$bin": "/wABAg=="}' \
+    '{"$float": "nan"}' '{"$float": "-inf"}' '{"$map": [[1, "one"], [-7, "minus seven"]]}'; do
     run call same "[$value]"
     status_is 0
     [ "$(jq -cS . <<<"$output")" = "$(jq -cS . <<<"$value")" ] || {
@@ -64,7 +64,8 @@ call() { copse call "$@" 2>"$RUN/call.err"; }
 }
 
 @test "arguments that are none are refused before anything is sent" {
-  for args in 7 '"x"' '{"$bin": "AA=="}' '[1' '[{"$foo": 1}]' '[{"$bin": "?"}]' '[9223372036854775808]'; do
+  for args in 7 '"x"' '{"$bin": "AA=="}' '[1' '[{"$foo": 1}]' '[{"$bin": "?"}]' \
+    '[9223372036854775808]'; do
     run copse call add "$args"
     status_is 2
   done

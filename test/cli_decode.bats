@@ -94,7 +94,8 @@ END
   for seed in $(seq 60); do
     # The same bytes on every run.
     awk -v seed="$seed" 'BEGIN { srand(seed); n = int(rand() * 300)
-      for (i = 0; i < n; i++) printf "%02x", i % 12 < 2 && rand() < .8 ? 0 : int(rand() * 256) }' >hex
+      for (i = 0; i < n; i++)
+        printf "%02x", i % 12 < 2 && rand() < .8 ? 0 : int(rand() * 256) }' >hex
     run copse decode hex
     [ "$status" -le 1 ] || {
       cat hex

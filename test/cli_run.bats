@@ -157,7 +157,8 @@ END_LUA
   cp "$REPO/test/server.lua" .
   start server.lua
   printf 'return { main = function() for i = 1, 10 do print(i) end end }' >talks.lua
-  for command in '--help' '--version' 'tree' 'tree --watch' 'tree --json' 'call add [1,2]' 'decode hello' 'run talks.lua'; do
+  for command in '--help' '--version' 'tree' 'tree --watch' 'tree --json' 'call add [1,2]' \
+    'decode hello' 'run talks.lua'; do
     printf '000000030000000000000000' >hello
     # shellcheck disable=SC2086
     run timeout "$WATCHDOG" bash -c '"$COPSE" "$@" 2>&1 >/dev/full' - $command
@@ -169,11 +170,15 @@ END_LUA
 
 @test "a reader who goes away is no news to anybody but the status" {
   # The writer begins when the reader has gone for good.
-  printf 'local c = require "copse" return { main = function() io.read() for i = 1, 10 do print(i) end end }' >talks.lua
+  cat >talks.lua <<'END'
+local c = require "copse"
+return { main = function() io.read() for i = 1, 10 do print(i) end end }
+END
   mkfifo gone
   for command in '--version' 'tree' 'run talks.lua'; do
     # shellcheck disable=SC2086
-    run timeout "$WATCHDOG" bash -c 'exec 5<>gone 6>gone; exec 5>&-; "$COPSE" "$@" 2>&1 >&6 </dev/null' - $command
+    run timeout "$WATCHDOG" \
+      bash -c 'exec 5<>gone 6>gone; exec 5>&-; "$COPSE" "$@" 2>&1 >&6 </dev/null' - $command
     [ "$status" -eq 1 ] || [ "$status" -eq 141 ] || status_is 1
     [ -z "$output" ]
   done

@@ -100,7 +100,8 @@ teardown() { support_teardown; }
 
 @test "watching shows change after change, until it is interrupted" {
   start server.lua
-  exec 8< <(exec env --default-signal=INT timeout "$WATCHDOG" "$COPSE" tree --watch --interval 0.1 --json 3>&- 7>&-)
+  exec 8< <(exec env --default-signal=INT timeout "$WATCHDOG" \
+    "$COPSE" tree --watch --interval 0.1 --json 3>&- 7>&-)
   watcher=$!
   BACKGROUND="$BACKGROUND $watcher"
   read -r -u 8 line
@@ -147,7 +148,8 @@ LUA
   start tall.lua
   run copse tree --json
   status_is 0
-  [ "$(jq '[.. | objects | select(has("pid") and .state == "working")] | length' <<<"$output")" -eq 41 ]
+  working=$(jq '[.. | objects | select(has("pid") and .state == "working")] | length' <<<"$output")
+  [ "$working" -eq 41 ]
   [ "$(jq -r '.[0] | until(.children == []; .children[0]) | .name' <<<"$output")" = level-1 ]
   run copse tree
   has_lines=$(grep -c 'level-' <<<"$output")
@@ -157,6 +159,7 @@ LUA
 @test "watching ends when nobody reads any more" {
   start server.lua
   set -o pipefail
-  run timeout "$WATCHDOG" bash -c '"$COPSE" tree --watch --interval 0.1 | head -n 3 >/dev/null; echo "${PIPESTATUS[0]}"' 7>&- 2>&1
+  run timeout "$WATCHDOG" bash -c '"$COPSE" tree --watch --interval 0.1 | head -n 3 >/dev/null
+    echo "${PIPESTATUS[0]}"' 7>&- 2>&1
   [ "$output" = 1 ]
 }

@@ -7,7 +7,8 @@ load holes_support
 setup() { holes_setup; }
 teardown() { holes_teardown; }
 
-# fails SCENARIO ERROR [TEXT...]: it fails each of three times like this, says so, and leaves nothing.
+# fails SCENARIO ERROR [TEXT...]: it fails each of three times like this, says so,
+# and leaves nothing.
 fails() {
   hole boots "$1"
   status_is 0

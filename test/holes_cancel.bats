@@ -1,7 +1,8 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
 #
-# A cancellation always gets an answer, the answer is true, nobody else waits for it, and who does not give it is made to.
+# A cancellation always gets an answer, the answer is true, nobody else waits for it, and who does
+# not give it is made to.
 
 load holes_support
 setup() { holes_setup; }

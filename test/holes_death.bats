@@ -1,8 +1,8 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
 #
-# Whoever dies: everyone who depended on it hears of it at once and by its name, everything below it goes, and nothing
-# stays behind, not even a zombie.
+# Whoever dies: everyone who depended on it hears of it at once and by its name, everything below it
+# goes, and nothing stays behind, not even a zombie.
 
 load holes_support
 setup() { holes_setup; }
@@ -151,7 +151,7 @@ died_each_time() {
   silent 'died branch'
 }
 
-@test "helpers that an actor has started go when the root is killed, also those in a session of their own" {
+@test "helpers of an actor go when the root is killed, also those in a session of their own" {
   begin deaths with_helpers
   kill -KILL "$(pid_of root)"
   ending

@@ -1,8 +1,9 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
 #
-# Bad places to run in: without standard descriptors, without a directory for sockets, without memory, processes or
-# descriptors, as the first process of a namespace, with and without a terminal.
+# Bad places to run in: without standard descriptors, without a directory for
+# sockets, without memory, processes or descriptors, as the first process of a
+# namespace, with and without a terminal.
 
 # shellcheck disable=SC2016 # other shells expand these
 # shellcheck disable=SC2030,SC2031 # each test is a subshell
@@ -78,7 +79,10 @@ works() {
 }
 
 @test "a standard error output that nobody reads any more does no harm" {
-  { COPSE_LOG=trace timeout "$WATCHDOG" "$COPSE" run family.lua 2>&1 >&8 && echo 0 >status || echo $? >status; } 8>out | true
+  {
+    COPSE_LOG=trace timeout "$WATCHDOG" "$COPSE" run family.lua 2>&1 >&8 &&
+      echo 0 >status || echo $? >status
+  } 8>out | true
   status=$(cat status)
   works
 }
@@ -150,17 +154,20 @@ works() {
   done
 }
 
-# refused CALL ERROR FROM TO: the system refuses one such call, the N-th for each N; a hang would be cut off.
+# refused CALL ERROR FROM TO: the system refuses one such call, the N-th for each N;
+# a hang would be cut off.
 refused() {
   command -v strace >/dev/null || skip 'there is no strace'
   [ -z "${SANITIZE:-}" ] || skip 'a sanitizer looks for leaks by ptrace, too'
   strace -qq -o /dev/null true 2>/dev/null || skip 'tracing is not allowed here'
   local n
   for ((n = $3; n <= $4; n++)); do
-    run timeout -k 5 "$WATCHDOG" strace -qq -o /dev/null -e inject="$1:error=$2:when=$n" "$COPSE" run family.lua
+    run timeout -k 5 "$WATCHDOG" strace -qq -o /dev/null -e inject="$1:error=$2:when=$n" \
+      "$COPSE" run family.lua
     case $status in
     124 | 137 | 139) echo "$1 $n: status $status: $output" && return 1 ;;
-    134) "$COPSE" tree >/dev/null || : ;; # libuv aborts over some: the next to look sweeps what it left
+    # libuv aborts over some: the next to look sweeps what it left.
+    134) "$COPSE" tree >/dev/null || : ;;
     esac
     nobody_left
   done
@@ -175,7 +182,9 @@ refused() {
 
 @test "a descriptor that cannot be watched is no hang" { refused epoll_ctl ENOMEM 1 16; }
 
-@test "a link that cannot be written to for want of memory is no hang" { refused write ENOBUFS 1 10; }
+@test "a link that cannot be written to for want of memory is no hang" {
+  refused write ENOBUFS 1 10
+}
 
 @test "when no more processes may be started, the spawn fails and is told" {
   [ "$(id -u)" -eq 0 ] || skip 'needs another user'
@@ -185,7 +194,8 @@ refused() {
   # The build may lie where only its owner may look.
   cp "$COPSE" "$RUN/program"
   # (The leak check of the address sanitizer would want a process of its own.)
-  run env -u XDG_RUNTIME_DIR ASAN_OPTIONS=detect_leaks=0 timeout "$WATCHDOG" setpriv --reuid=nobody --clear-groups \
+  run env -u XDG_RUNTIME_DIR ASAN_OPTIONS=detect_leaks=0 timeout "$WATCHDOG" \
+    setpriv --reuid=nobody --clear-groups \
     bash -c 'ulimit -u 1 && exec "$1" run family.lua' - "$RUN/program"
   chmod 700 "$RUN"
   status_is 1
@@ -201,7 +211,8 @@ refused() {
 
 @test "the first process of a pid namespace is killed, and everything with it" {
   unshare -pf true 2>/dev/null || skip 'no pid namespaces here'
-  exec 7< <(exec timeout -k 5 "$WATCHDOG" unshare -pf --kill-child "$COPSE" run sleeper.lua 3>&- 2>&1)
+  exec 7< <(exec timeout -k 5 "$WATCHDOG" \
+    unshare -pf --kill-child "$COPSE" run sleeper.lua 3>&- 2>&1)
   STARTED=$!
   BACKGROUND="$BACKGROUND $STARTED"
   await ready
@@ -215,7 +226,8 @@ refused() {
 local copse = require "copse"
 return { main = function()
   copse.nursery(function(n)
-    local a = n:spawn("inner", { argv = { "unshare", "-pf", os.getenv "COPSE", "run", "sleeper.lua" } })
+    local command = { "unshare", "-pf", os.getenv "COPSE", "run", "sleeper.lua" }
+    local a = n:spawn("inner", { argv = command })
     local ctx <close> = a:open "hold"
     local file <close> = io.open("pid", "w")
     file:write(io.open("/proc/self/stat"):read("n"))
@@ -236,7 +248,8 @@ END
 @test "ctrl-C in a terminal ends the whole tree, once and in order" {
   command -v script >/dev/null || skip 'there is no script(1)'
   mkfifo keys
-  exec 7< <(exec timeout -k 5 "$WATCHDOG" script -qec "$COPSE run sleeper.lua" /dev/null <keys 3>&- 2>&1)
+  exec 7< <(exec timeout -k 5 "$WATCHDOG" \
+    script -qec "$COPSE run sleeper.lua" /dev/null <keys 3>&- 2>&1)
   STARTED=$!
   BACKGROUND="$BACKGROUND $STARTED"
   exec 8>keys
@@ -251,12 +264,14 @@ END
 @test "a terminal that hangs up takes the tree with it" {
   command -v script >/dev/null || skip 'there is no script(1)'
   mkfifo keys
-  exec 7< <(exec timeout -k 5 "$WATCHDOG" script -qec "$COPSE run sleeper.lua" /dev/null <keys 3>&- 2>&1)
+  exec 7< <(exec timeout -k 5 "$WATCHDOG" \
+    script -qec "$COPSE run sleeper.lua" /dev/null <keys 3>&- 2>&1)
   STARTED=$!
   BACKGROUND="$BACKGROUND $STARTED"
   exec 8>keys
   await $'ready\r'
-  exec 6<"/proc/$(cat pid)/stat" # its end is the end of the process; nothing else is left to read from
+  # Its end is the end of the process; nothing else is left to read from.
+  exec 6<"/proc/$(cat pid)/stat"
   kill -KILL "$STARTED" "$(pgrep -P "$STARTED" | head -n 1)"
   exec 8>&- 6<&-
   cat <&7 >/dev/null || :
@@ -265,7 +280,8 @@ END
 
 @test "a tree in the background of a terminal works and ends" {
   command -v script >/dev/null || skip 'there is no script(1)'
-  run timeout "$WATCHDOG" script -qec "bash -ic '$COPSE run family.lua & wait \$!'" /dev/null </dev/null
+  run timeout "$WATCHDOG" \
+    script -qec "bash -ic '$COPSE run family.lua & wait \$!'" /dev/null </dev/null
   works
 }
 
@@ -293,7 +309,7 @@ END
   nobody_left
 }
 
-@test "a low soft limit of descriptors is no limit of children, and a command that is spawned has it again" {
+@test "a low soft limit of descriptors is no limit of children; a spawned command has it again" {
   cat >many.lua <<'END'
 local copse = require "copse"
 local M = {}
@@ -302,7 +318,8 @@ function M.main()
   copse.nursery(function(n)
     local sum = 0
     for i = 1, 60 do n:spawn("child-" .. i, { module = "many" }) end
-    local a = n:spawn("last", { argv = { "sh", "-c", 'ulimit -Sn >limit; exec "$COPSE" run --module many' } })
+    local script = 'ulimit -Sn >limit; exec "$COPSE" run --module many'
+    local a = n:spawn("last", { argv = { "sh", "-c", script } })
     print(a:call("hello"))
   end)
 end

@@ -1,8 +1,8 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
 #
-# Nothing that comes in by a link hurts anybody but that link: the actor lives on, serves others meanwhile, and is the
-# same afterwards, to the last descriptor.
+# Nothing that comes in by a link hurts anybody but that link: the actor lives on, serves others
+# meanwhile, and is the same afterwards, to the last descriptor.
 
 load holes_support
 
@@ -110,7 +110,9 @@ ends_with() {
 
 @test "a HELLO that is not a value is refused" { ends_with value frame=1:0:c1; }
 
-@test "arguments that nest without end are refused" { ends_with value hello until=HELLO bomb=1:depth; }
+@test "arguments that nest without end are refused" {
+  ends_with value hello until=HELLO bomb=1:depth
+}
 
 @test "arguments that claim four thousand million elements are refused, and reserve nothing" {
   ends_with value hello until=HELLO bomb=1:count
@@ -147,7 +149,8 @@ ends_with() {
 
 @test "what is not exported cannot be called, whatever it is called" {
   serve
-  for target in main start _private number inner inner.deep __index copse string.rep print os.exit nonsense; do
+  for target in main start _private number inner inner.deep __index copse string.rep print os.exit \
+    nonsense; do
     run copse call "$target"
     status_is 3
     stranger hello until=HELLO open=1:$target until=ERROR

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
 #
-# What the tests of the holes share. Every process of a test bears a mark in its environment, so that what is left
-# when the test is over can be found, whatever group, session or parent it has got itself.
+# What the tests of the holes share. Every process of a test bears a mark in its
+# environment, so that what is left when the test is over can be found, whatever
+# group, session or parent it has got itself.
 
 load support
 
@@ -40,8 +41,8 @@ survivors() {
   done
 }
 
-# hole FILE SCENARIO...: runs a program of test/holes to its end. As `run` waits for the end of the output, which
-# every process of the tree holds, there is nothing left to wait for when it returns.
+# hole FILE SCENARIO...: runs a program of test/holes to its end. As `run` waits for the end of the
+# output, which every process of the tree holds, there is nothing left to wait for when it returns.
 hole() {
   run copse run "$HOLES/$1.lua" "${@:2}"
   nobody_left
@@ -56,8 +57,8 @@ nobody_left() {
   }
 }
 
-# begin FILE SCENARIO...: the same in the background; returns when it has said "ready". Its standard error output is
-# with the rest, so that the end of descriptor 7 is the end of all.
+# begin FILE SCENARIO...: the same in the background; returns when it has said "ready". Its standard
+# error output is with the rest, so that the end of descriptor 7 is the end of all.
 begin() {
   exec 7< <(exec timeout -k 5 "$WATCHDOG" "$COPSE" run "$HOLES/$1.lua" "${@:2}" 3>&- 2>&1)
   STARTED=$!
@@ -77,7 +78,8 @@ await() {
   return 1
 }
 
-# ending: waits for the end of everything that `begin` began. Its status is $status, its output $output.
+# ending: waits for the end of everything that `begin` began. Its status is $status,
+# its output $output.
 ending() {
   output=$(cat <&7)
   # shellcheck disable=SC2034 # what status_is looks at
@@ -88,7 +90,8 @@ ending() {
   nobody_left
 }
 
-# pid_of NAME: of an actor of the program that `begin` began, which wrote it into a file of that name.
+# pid_of NAME: of an actor of the program that `begin` began, which wrote it into a
+# file of that name.
 pid_of() { cat "$RUN/pid.$1"; }
 
 # silent TEXT: the output of `run` has this text nowhere.

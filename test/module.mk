@@ -9,9 +9,11 @@ endef
 $(foreach t,$(wildcard test/*.bats),$(eval $(call bats_suite,$(patsubst %.bats,%,$(notdir $(t))))))
 
 # The tests of the holes have a peer of their own that breaks every rule.
-$(foreach t,$(wildcard test/holes_*.bats),$(eval DEPS.program/$(patsubst %.bats,%,$(notdir $(t))) += $(B)/rogue-tool))
+$(foreach t,$(wildcard test/holes_*.bats),$(eval \
+  DEPS.program/$(patsubst %.bats,%,$(notdir $(t))) += $(B)/rogue-tool))
 
-# Chaos: a short run with every `make test`, 300 rounds with `make chaos`. SEED=N runs again what failed.
+# Chaos: a short run with every `make test`, 300 rounds with `make chaos`. SEED=N
+# runs again what failed.
 CHAOS_SEED ?= $(SEED)
 CHAOS_ROUNDS ?= 300
 chaos_tool := $(B)/chaos-tool

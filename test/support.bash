@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
 #
-# What the whole-program tests share: the command under test, a runtime directory of its own for each test, so that
-# no other tree of this user is seen or touched, and programs that run in the background and are waited for by
-# what they say, never by the clock.
+# What the whole-program tests share: the command under test, a runtime directory of its own for
+# each test, so that no other tree of this user is seen or touched, and programs that run in the
+# background and are waited for by what they say, never by the clock.
 
 # shellcheck disable=SC2154 # output and status are set by bats
 

@@ -23,7 +23,7 @@ context *copse__lua_context_new(lua_State *L, bool opener) {
   return c;
 }
 
-/* ---- waking ---- */
+/* --- waking ----------------------------------------------------------------------------------- */
 
 static void move_all(task_list *from, task_list *to) {
   while (from->first) {
@@ -89,7 +89,7 @@ void copse__lua_context_writable(copse_context *ctx, void *arg) {
   copse__lua_resume_all(&woken);
 }
 
-/* ---- receiving ---- */
+/* --- receiving -------------------------------------------------------------------------------- */
 
 static context *check(lua_State *L) { return copse__lua_check(L, 1, CLASS_CONTEXT); }
 
@@ -166,7 +166,7 @@ static int context_items(lua_State *L) {
   return 1;
 }
 
-/* ---- sending ---- */
+/* --- sending ---------------------------------------------------------------------------------- */
 
 static int send_more(lua_State *L, int status, lua_KContext ctx);
 
@@ -246,7 +246,7 @@ static int context_stop(lua_State *L) {
   return 0;
 }
 
-/* ---- the object ---- */
+/* --- the object ------------------------------------------------------------------------------- */
 
 static int context_tostring(lua_State *L) {
   context *c = check(L);

@@ -2,19 +2,18 @@
  *
  * copse_lua.h: a program that is a Lua actor.
  *
- * `copse run` is this function and a command line around it; an own host (a program that brings
- * Lua modules written in C, say) calls it the same way. It serves roots and spawned actors
- * alike: whether this process has a parent, the runtime learns from its environment
- * (COPSE_LINK).
+ * `copse run` is this function and a command line around it; an own host (a program that brings Lua
+ * modules written in C, say) calls it the same way. It serves roots and spawned actors alike:
+ * whether this process has a parent, the runtime learns from its environment (COPSE_LINK).
  *
  * A Lua actor that spawns another one by `module` or `file` starts it as
  *
  *     COMMAND run --module NAME        or        COMMAND run FILE
  *
- * where COMMAND is `command` below. A host that gives another command must understand these two, and
- * should understand COMMAND run --template WORD: `template` below.
- * What package.path and package.cpath were in the parent comes in the environment variables
- * COPSE_LUA_PATH and COPSE_LUA_CPATH, which copse_lua_run takes out.
+ * where COMMAND is `command` below. A host that gives another command must understand these two,
+ * and should understand COMMAND run --template WORD: `template` below. What package.path and
+ * package.cpath were in the parent comes in the environment variables COPSE_LUA_PATH and
+ * COPSE_LUA_CPATH, which copse_lua_run takes out.
  */
 #ifndef COPSE_LUA_H
 #define COPSE_LUA_H
@@ -42,8 +41,9 @@ typedef struct copse_lua_run_options {
   /* Put before package.path (the installed Lua files) and package.cpath; NULL: nothing. */
   const char *path;
   const char *cpath;
-  /* Name, log level and so on; zero fields mean the defaults, `size` is filled in. With `exits`,
-   * copse_lua_run ends the process with that status instead of returning it, after all finalizers. */
+  /* Name, log level and so on; zero fields mean the defaults, `size` is filled
+   * in. With `exits`, copse_lua_run ends the process with that status instead of
+   * returning it, after all finalizers. */
   copse_config runtime;
   /* The report on stderr: 1 coloured, 0 plain, -1 if stderr is a terminal. */
   int colour;

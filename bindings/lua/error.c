@@ -86,7 +86,7 @@ copse_error *copse__lua_error_because(copse_error *error, copse_error *cause) {
   return both;
 }
 
-/* ---- from Lua values ---- */
+/* --- from Lua values -------------------------------------------------------------------------- */
 
 static int protected_tostring(lua_State *L) {
   luaL_tolstring(L, 1, NULL);
@@ -203,7 +203,7 @@ copse_error *copse__lua_error_of(lua_State *L, int index, const char *stack) {
   return error;
 }
 
-/* ---- the object ---- */
+/* --- the object ------------------------------------------------------------------------------- */
 
 static int error_index(lua_State *L) {
   copse_error **box = copse__lua_check(L, 1, CLASS_ERROR);

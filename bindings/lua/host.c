@@ -26,7 +26,7 @@ static const char *const class_names[CLASS_COUNT] = {
 #undef X
 };
 
-/* ---- classes ---- */
+/* --- classes ---------------------------------------------------------------------------------- */
 
 void copse__lua_class(lua_State *L, class_id id, const luaL_Reg *meta, const luaL_Reg *methods) {
   luaL_newmetatable(L, class_names[id]);
@@ -68,7 +68,7 @@ void copse__lua_push_cancelled(lua_State *L) { lua_rawgetp(L, LUA_REGISTRYINDEX,
 
 void copse__lua_push_null(lua_State *L) { lua_rawgetp(L, LUA_REGISTRYINDEX, &singletons[1]); }
 
-/* ---- anchors ---- */
+/* --- anchors ---------------------------------------------------------------------------------- */
 
 void copse__lua_anchor(lua_State *L, int index, const void *key) {
   index = lua_absindex(L, index);
@@ -101,7 +101,7 @@ bool copse__lua_push_anchored(lua_State *L, const void *key) {
   return false;
 }
 
-/* ---- helpers ---- */
+/* --- helpers ---------------------------------------------------------------------------------- */
 
 copse *copse__lua_runtime(lua_State *L) {
   if (!the_host.rt)
@@ -158,7 +158,7 @@ int64_t copse__lua_field_ms(lua_State *L, int index, const char *field, int64_t 
   return ms;
 }
 
-/* ---- small functions of the module ---- */
+/* --- small functions of the module ------------------------------------------------------------ */
 
 static int cancelled_tostring(lua_State *L) {
   lua_pushliteral(L, "cancelled");

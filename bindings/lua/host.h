@@ -27,7 +27,7 @@ typedef struct guard guard;
 typedef struct context context;
 typedef struct peer peer;
 
-/* ---- the classes of userdata ---- */
+/* --- the classes of userdata ------------------------------------------------------------------ */
 
 #define CLASSES(X)                                                                                 \
   X(CANCELLED, "copse.cancelled")                                                                  \
@@ -52,7 +52,7 @@ typedef enum class_id {
       CLASS_COUNT
 } class_id;
 
-/* ---- tasks ---- */
+/* --- tasks ------------------------------------------------------------------------------------ */
 
 typedef struct task_list {
   task *first, *last;
@@ -110,7 +110,7 @@ struct task {
   char site[160];     /* where it was started */
 };
 
-/* ---- the host ---- */
+/* --- the host --------------------------------------------------------------------------------- */
 
 struct host {
   lua_State *L;  /* the main thread */
@@ -282,8 +282,8 @@ copse_peer *copse__lua_live_peer(lua_State *L, int index); /* raises when it is 
 /* The target and options of call and open at `index`: a string or a table { target, window =,
  * deadline =, ... }. */
 void copse__lua_target(lua_State *L, int index, copse_open_options *o);
-/* Encodes arguments (the values after the target, up to `last`, or its field `args`) and meta into the
- * host's buffer. */
+/* Encodes arguments (the values after the target up to `last`, or its field `args`) and meta into
+ * the host's buffer. */
 void copse__lua_encode_opening(lua_State *L, int target, int last, copse_open_options *o);
 /* The option `window` of the table at `index`, if it is there. */
 void copse__lua_field_window(lua_State *L, int index, copse_credit *window);

@@ -4,12 +4,12 @@
  *
  * An actor that reads a stream makes a string for each item and drops it at once, millions in a
  * second. malloc serves many threads and all sizes, and takes a third of the time of such a loop.
- * Lua has one thread and says the size of what it frees, so less will do: pages of slots of one size,
- * each with a list of its free slots. A page without a slot in use goes back to malloc, but for as
- * many as are in use: the collector will want them in its next cycle.
+ * Lua has one thread and says the size of what it frees, so less will do: pages of slots of one
+ * size, each with a list of its free slots. A page without a slot in use goes back to malloc, but
+ * for as many as are in use: the collector will want them in its next cycle.
  *
- * The first few thousand blocks are malloc's all the same. It lays them side by side, while each size
- * begins a page of its own; and for an actor that lives a moment, each page is a fault.
+ * The first few thousand blocks are malloc's all the same. It lays them side by side, while each
+ * size begins a page of its own; and for an actor that lives a moment, each page is a fault.
  *
  * A block must tell by itself where it came from: a state has some before it comes here, and an
  * object that shrinks may have to stay where it is, since Lua does not expect that shrinking fails.

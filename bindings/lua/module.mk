@@ -11,7 +11,8 @@ LUA_TEST_ARGS.run = $(B_ABS)/copse $(abspath $(LUA_TEST_SCRATCH)) $(if $(SANITIZ
 
 define lua_suite
 SUITES += lua/$(1)
-CMD.lua/$(1) = mkdir -p $$(LUA_TEST_SCRATCH) && $$(B)/copse run bindings/lua/test/$(1)_test.lua $$(LUA_TEST_ARGS.$(1))
+CMD.lua/$(1) = mkdir -p $$(LUA_TEST_SCRATCH) && \
+  $$(B)/copse run bindings/lua/test/$(1)_test.lua $$(LUA_TEST_ARGS.$(1))
 DEPS.lua/$(1) = all
 TIMEOUT.lua/$(1) = 120
 endef

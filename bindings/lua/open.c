@@ -9,7 +9,7 @@
  */
 #include "context.h"
 
-/* ---- callbacks ---- */
+/* --- callbacks -------------------------------------------------------------------------------- */
 
 static void on_started(copse_context *ctx, copse_bytes value, void *arg) {
   (void)ctx;
@@ -57,7 +57,7 @@ static const copse_context_cbs opener_cbs = {.started = on_started,
                                              .writable = copse__lua_context_writable,
                                              .done = on_done};
 
-/* ---- opening ---- */
+/* --- opening ---------------------------------------------------------------------------------- */
 
 /* It was cancelled from here, and somebody asks for what it cannot give any more. */
 static int raise_cancelled(lua_State *L, const context *c, const char *message) {
@@ -119,7 +119,7 @@ int copse__lua_peer_open(lua_State *L) {
   return opened(L, LUA_OK, index);
 }
 
-/* ---- closing ---- */
+/* --- closing ---------------------------------------------------------------------------------- */
 
 void copse__lua_context_close(frame *f, closing why) {
   context *c = context_of(f);
@@ -169,7 +169,7 @@ int copse__lua_context_dunder_close(lua_State *L) {
   return closed(L, LUA_OK, 0);
 }
 
-/* ---- the outcome ---- */
+/* --- the outcome ------------------------------------------------------------------------------ */
 
 static int result_now(lua_State *L, int status, lua_KContext ctx) {
   (void)status;

@@ -2,10 +2,10 @@
  *
  * output.c: printing for somebody who has gone.
  *
- * `copse run program.lua | head` shall end when head has had enough. A process alone would be killed
- * by SIGPIPE. An actor is not, since its links may be pipes, too, and its clean-up shall run; so it
- * has to be told another way, and print and io.write raise an error. It goes up like any other and
- * ends the tree, but nobody needs a report of it: whoever closed the pipe knows.
+ * `copse run program.lua | head` shall end when head has had enough. A process alone would be
+ * killed by SIGPIPE. An actor is not, since its links may be pipes, too, and its clean-up shall
+ * run; so it has to be told another way, and print and io.write raise an error. It goes up like any
+ * other and ends the tree, but nobody needs a report of it: whoever closed the pipe knows.
  */
 #include "host.h"
 

@@ -11,7 +11,7 @@
 
 #include <string.h>
 
-/* ---- handles ---- */
+/* --- handles ---------------------------------------------------------------------------------- */
 
 static void unlink_peer(peer *p) {
   if (!p->frame) return;
@@ -51,7 +51,7 @@ copse_peer *copse__lua_live_peer(lua_State *L, int index) {
   return NULL;
 }
 
-/* ---- options ---- */
+/* --- options ---------------------------------------------------------------------------------- */
 
 void copse__lua_field_window(lua_State *L, int index, copse_credit *window) {
   int type = lua_getfield(L, index, "window");
@@ -128,7 +128,7 @@ void copse__lua_encode_opening(lua_State *L, int target, int last, copse_open_op
   o->meta = (copse_bytes){both.data + args, both.size - args};
 }
 
-/* ---- calls ---- */
+/* --- calls ------------------------------------------------------------------------------------ */
 
 typedef struct call {
   task *task;
@@ -179,7 +179,7 @@ static int peer_call(lua_State *L) {
   return copse__lua_wait_on(L, t, NULL, last + 1, called);
 }
 
-/* ---- the rest of the handle ---- */
+/* --- the rest of the handle ------------------------------------------------------------------- */
 
 static int peer_finish(lua_State *L) {
   peer *p = copse__lua_check(L, 1, CLASS_PEER);
@@ -226,7 +226,7 @@ static int peer_wait(lua_State *L) {
   return copse__lua_wait(L, t, &p->waiting, 0, waited);
 }
 
-/* ---- ping ---- */
+/* --- ping ------------------------------------------------------------------------------------- */
 
 typedef struct ping {
   task *task; /* NULL: it was cancelled and waits no more */

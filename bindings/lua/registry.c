@@ -44,7 +44,7 @@ static void check_status(lua_State *L, copse_status status, const char *what) {
   if (status != COPSE_OK) copse__lua_raise_status(L, status, what);
 }
 
-/* ---- connecting ---- */
+/* --- connecting ------------------------------------------------------------------------------- */
 
 static void on_connected(copse *rt, copse_peer *cp, copse_error *error, void *arg) {
   (void)rt;
@@ -116,7 +116,7 @@ static int l_reach(lua_State *L) {
   return copse__lua_wait_on(L, t, NULL, lua_gettop(L), connected);
 }
 
-/* ---- names ---- */
+/* --- names ------------------------------------------------------------------------------------ */
 
 static void on_registered(copse_error *error, void *arg) {
   request *r = arg;
@@ -186,7 +186,7 @@ static int l_find(lua_State *L) { return find(L, false, found_all); }
 
 static int l_wait(lua_State *L) { return find(L, true, found_one); }
 
-/* ---- watching ---- */
+/* --- watching --------------------------------------------------------------------------------- */
 
 /* An event of the registry as it is kept: the operation, the length of what follows, and encoded
  * the reference and the name. */

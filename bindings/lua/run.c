@@ -29,7 +29,7 @@ void copse__lua_program(const char **module, const char **file) {
   *file = copse__lua_host->file;
 }
 
-/* ---- the first task ---- */
+/* --- the first task --------------------------------------------------------------------------- */
 
 /* Its stack: [1] the job {what, arguments...}, [2] the configuration, [3] the nursery of the
  * actor's scope, [4...] values of the step before. */
@@ -111,8 +111,8 @@ static void remember_module(lua_State *L, int index) {
   lua_pop(L, 2);
 }
 
-/* What a program returns is a table of its functions, or a function, or nothing when it has done its
- * work while it was loaded. Anything else, and a root's table without main, would end at once,
+/* What a program returns is a table of its functions, or a function, or nothing when it has done
+ * its work while it was loaded. Anything else, and a root's table without main, would end at once,
  * successful and silent. */
 static void demand_program(lua_State *L, bool root) {
   host *h = copse__lua_host;
@@ -212,7 +212,7 @@ static void on_main(copse *rt, copse_scope *scope, copse_bytes config, void *arg
                     ok ? NULL : copse_error_new(COPSE_CODE_NO_MEMORY, "not enough memory"));
 }
 
-/* ---- running ---- */
+/* --- running ---------------------------------------------------------------------------------- */
 
 typedef struct ending {
   int status;
@@ -350,7 +350,7 @@ void copse__lua_open_run(lua_State *L, int lib) {
   lua_pop(L, 1);
 }
 
-/* ---- a program from the command line ---- */
+/* --- a program from the command line ---------------------------------------------------------- */
 
 static void set_package(lua_State *L, const char *field, const char *before,
                         const char *inherited) {
@@ -481,7 +481,7 @@ static int protected_run(lua_State *L) {
   return 0;
 }
 
-/* ---- a template ---- */
+/* --- a template ------------------------------------------------------------------------------- */
 
 /* Clones must not agree on what they draw. */
 static int reseed(lua_State *L) {
@@ -514,7 +514,7 @@ static bool become_clone(lua_State *L, copse_lua_run_options *o) {
   return lua_pcall(L, 0, 0, 0) == LUA_OK;
 }
 
-/* ---- copse_lua_run ---- */
+/* --- copse_lua_run ---------------------------------------------------------------------------- */
 
 /* Prints what went wrong, if anything. */
 static bool succeeds(lua_State *L, lua_CFunction fn, session *s) {

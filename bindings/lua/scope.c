@@ -25,7 +25,7 @@ typedef struct nursery {
   unsigned run;          /* in this run of the host */
 } nursery;
 
-/* ---- frames ---- */
+/* --- frames ----------------------------------------------------------------------------------- */
 
 /* The innermost frame of a waiting task was cancelled: its wait ends. A deeper frame gets its
  * own call. */
@@ -138,7 +138,7 @@ bool copse__lua_unwind(task *t, frame *until, bool inclusive, closing why, copse
   }
 }
 
-/* ---- guards ---- */
+/* --- guards ----------------------------------------------------------------------------------- */
 
 void copse__lua_guard_enter(task *t, guard *g) {
   g->outer = t->innermost;
@@ -201,7 +201,7 @@ void copse__lua_guard_leave(lua_State *L, task *t, guard *g, int status, int kee
   copse__lua_push_error(L, g->error);
 }
 
-/* ---- nursery, timeout, shield ---- */
+/* --- nursery, timeout, shield ----------------------------------------------------------------- */
 
 /* [1] nursery, [2] message handler, then the values of the body, or the error value. */
 static int scoped_done(lua_State *L, int status, lua_KContext again) {
@@ -292,7 +292,7 @@ static int l_shield(lua_State *L) {
   return scoped(L, &o, false);
 }
 
-/* ---- the nursery object ---- */
+/* --- the nursery object ----------------------------------------------------------------------- */
 
 copse_scope *copse__lua_nursery_scope(lua_State *L, int index, frame **f) {
   nursery *n = copse__lua_check(L, index, CLASS_NURSERY);

@@ -17,7 +17,7 @@ typedef struct endpoint {
   copse_credit window;
 } endpoint;
 
-/* ---- the handler's task ---- */
+/* --- the handler's task ----------------------------------------------------------------------- */
 
 /* The values of the function: one at most, since a context returns one. */
 static int answered(lua_State *L, int status, lua_KContext ctx) {
@@ -115,7 +115,7 @@ void copse__lua_handler_done(task *t) {
   while (woken.first) copse__lua_task_ready(woken.first);
 }
 
-/* ---- looking up ---- */
+/* --- looking up ------------------------------------------------------------------------------- */
 
 typedef struct opening {
   copse_context *ctx;
@@ -192,7 +192,7 @@ bool copse__lua_lookup(copse_context *ctx, const char *target, copse_bytes args,
   return o.found || !ok;
 }
 
-/* ---- Lua ---- */
+/* --- Lua -------------------------------------------------------------------------------------- */
 
 /* ctx:started([value]) */
 int copse__lua_context_started(lua_State *L) {

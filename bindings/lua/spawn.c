@@ -159,7 +159,7 @@ static bool read_argv(lua_State *L, int options, words *argv) {
   return true;
 }
 
-/* ---- the child's life ---- */
+/* --- the child's life ------------------------------------------------------------------------- */
 
 static void on_ready(copse_child *child, void *arg) {
   (void)child;

@@ -38,7 +38,7 @@ static task *task_of(lua_State *L) {
 
 static void set_task_of(lua_State *L, task *t) { memcpy(lua_getextraspace(L), &t, sizeof t); }
 
-/* ---- lists ---- */
+/* --- lists ------------------------------------------------------------------------------------ */
 
 void copse__lua_list_add(task_list *list, task *t) {
   t->list = list;
@@ -60,7 +60,7 @@ void copse__lua_list_remove(task *t) {
   t->list = NULL;
 }
 
-/* ---- running ---- */
+/* --- running ---------------------------------------------------------------------------------- */
 
 static void complete(task *t) {
   host *h = t->host;
@@ -221,7 +221,7 @@ task *copse__lua_task_new(lua_State *L, task_kind kind, copse_scope *scope, int 
   return t;
 }
 
-/* ---- waiting ---- */
+/* --- waiting ---------------------------------------------------------------------------------- */
 
 task *copse__lua_task_any(lua_State *L) {
   host *h = copse__lua_host;
@@ -298,7 +298,7 @@ void copse__lua_message_stack(lua_State *L, const char *message) {
   }
 }
 
-/* ---- hot loops ---- */
+/* --- hot loops -------------------------------------------------------------------------------- */
 
 /* In a signal handler, on the thread of the loop: sets the hook, which does the work. A hook of
  * the user's stays. */
@@ -320,7 +320,7 @@ static void hook(lua_State *L, lua_Debug *ar) {
   }
 }
 
-/* ---- the coroutine library ---- */
+/* --- the coroutine library -------------------------------------------------------------------- */
 
 static lua_State *coroutine(lua_State *L) {
   lua_State *co = lua_tothread(L, 1);
@@ -450,7 +450,7 @@ static int co_close(lua_State *L) {
   return 2;
 }
 
-/* ---- pcall and xpcall ---- */
+/* --- pcall and xpcall ------------------------------------------------------------------------- */
 
 /* [1] is a placeholder that the continuation turns into `true`. */
 static int pcall_done(lua_State *L, int status, lua_KContext handler) {
@@ -487,8 +487,8 @@ static int xpcall(lua_State *L) {
   lua_pushvalue(L, 2);
   lua_pushcclosure(L, filter, 1);
   lua_replace(L, 2);
-  lua_pushvalue(
-      L, 1); /* function, handler, arguments -> function, handler, nil, function, arguments */
+  /* function, handler, arguments -> function, handler, nil, function, arguments */
+  lua_pushvalue(L, 1);
   lua_insert(L, 3);
   lua_pushnil(L);
   lua_insert(L, 3);

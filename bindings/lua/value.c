@@ -47,7 +47,7 @@ static bool is_utf8(const char *text, size_t size) {
   return true;
 }
 
-/* ---- encoding ---- */
+/* --- encoding --------------------------------------------------------------------------------- */
 
 static int refuse(encoder *e, const char *what) {
   lua_State *L = e->L;
@@ -281,7 +281,7 @@ bool copse__lua_is_large_bin(lua_State *L, int index, const char **data, size_t 
   return *size >= LARGE;
 }
 
-/* ---- decoding ---- */
+/* --- decoding --------------------------------------------------------------------------------- */
 
 void copse__lua_push_ref(lua_State *L, const copse_ref *ref) {
   copse_ref *copy = copse__lua_new(L, sizeof *copy, 0, CLASS_REF);
@@ -378,7 +378,7 @@ int copse__lua_decode_args(lua_State *L, copse_bytes args) {
   return (int)token.count;
 }
 
-/* ---- the marks and the opaque types ---- */
+/* --- the marks and the opaque types ----------------------------------------------------------- */
 
 static int mark(lua_State *L, const void *which) {
   if (lua_isnoneornil(L, 1)) {

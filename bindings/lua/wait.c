@@ -10,7 +10,7 @@
 
 #include <stdlib.h>
 
-/* ---- the heap of sleepers ---- */
+/* --- the heap of sleepers --------------------------------------------------------------------- */
 
 static void heap_put(host *h, size_t i, task *t) {
   h->sleepers[i] = t;
@@ -128,7 +128,7 @@ static int l_cancelled(lua_State *L) {
   return 1;
 }
 
-/* ---- events ---- */
+/* --- events ----------------------------------------------------------------------------------- */
 
 typedef struct event {
   task_list waiting;

@@ -22,7 +22,7 @@ static void pack_int(copse_buf *buf, int64_t number) {
   copse_pack_int(buf, number);
 }
 
-/* ---- a stream: send a number, wait for the sum so far, send the next ---- */
+/* --- a stream: send a number, wait for the sum so far, send the next -------------------------- */
 
 /* Also called when a send that got COPSE_EAGAIN may be tried again: the worker had not yet said how
  * many items it takes. */
@@ -75,7 +75,7 @@ static void open_stream(copse *rt, copse_peer *worker) {
     copse_scope_fail(copse_root_scope(rt), copse_status_error(status, "running_sum"));
 }
 
-/* ---- a call ---- */
+/* --- a call ----------------------------------------------------------------------------------- */
 
 static bool on_call_done(copse_context *ctx, const copse_outcome *outcome, void *arg) {
   int64_t sum = 0;
@@ -100,7 +100,7 @@ static void on_ready(copse_child *child, void *arg) {
   if (status != COPSE_OK) copse_scope_fail(copse_root_scope(rt), copse_status_error(status, "sum"));
 }
 
-/* ---- the root ---- */
+/* --- the root --------------------------------------------------------------------------------- */
 
 static void parent(copse *rt, copse_scope *scope, copse_bytes config, void *path) {
   (void)config;

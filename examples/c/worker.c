@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* ---- the call: arguments in, one value out ---- */
+/* --- the call: arguments in, one value out ---------------------------------------------------- */
 
 static void sum(copse_context *ctx, copse_bytes args, void *arg) {
   (void)arg;
@@ -41,7 +41,7 @@ static void sum(copse_context *ctx, copse_bytes args, void *arg) {
   copse_buf_deinit(&result);
 }
 
-/* ---- the stream: items in and out, and a value at the end ---- */
+/* --- the stream: items in and out, and a value at the end ------------------------------------- */
 
 static void send_int(copse_context *ctx, int64_t number) {
   copse_buf item;
@@ -94,7 +94,7 @@ static void running_sum(copse_context *ctx, copse_bytes args, void *arg) {
   copse_accept_items(ctx, (copse_credit)COPSE_WINDOW_DEFAULT);
 }
 
-/* ---- the actor ---- */
+/* --- the actor -------------------------------------------------------------------------------- */
 
 static void worker(copse *rt, copse_scope *scope, copse_bytes config, void *arg) {
   (void)scope, (void)config, (void)arg;

@@ -7,7 +7,8 @@
 --                                    spawn N [MB] until the first answer of a fresh actor, in
 --                                                 microseconds; a parent of so many megabytes
 --                                    cold N       the same of one that is executed, not cloned
---                                    down N       graceful end of N actors, all reaped, milliseconds
+--                                    down N       graceful end of N actors, all reaped,
+--                                                 milliseconds
 --                                    memory N     proportional share of memory of one of N, KiB
 --                                    template N   that of the template of N, KiB
 
@@ -124,7 +125,8 @@ end
 local function template_pid()
   local me = io.open("/proc/self/stat"):read("n")
   for pid in io.open(("/proc/%d/task/%d/children"):format(me, me)):read("a"):gmatch "%d+" do
-    if io.open(("/proc/%s/cmdline"):format(pid)):read("a"):find("--template", 1, true) then return pid end
+    local words = io.open(("/proc/%s/cmdline"):format(pid)):read("a")
+    if words:find("--template", 1, true) then return pid end
   end
   error("there is no template", 0)
 end
@@ -153,7 +155,8 @@ function modes.template(count)
 end
 
 function M.main(mode, count, ...)
-  local run = modes[mode] or error("which mode? stream, rate, spawn, cold, down, memory, template", 0)
+  local run = modes[mode]
+    or error("which mode? stream, rate, spawn, cold, down, memory, template", 0)
   local megabytes = ...
   print(("%.4f"):format((run(math.tointeger(count), megabytes and math.tointeger(megabytes)))))
 end

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-# Benchmarks: each X_bench.c is a program, X.lua its half in Lua, bare.c the program that an actor is
-# measured against; anything else is support, linked to all. report.lua runs them and writes down
-# what they say.
+# Benchmarks: each X_bench.c is a program, X.lua its half in Lua, bare.c the program
+# that an actor is measured against; anything else is support, linked to all.
+# report.lua runs them and writes down what they say.
 
 BENCH_PROGS := $(wildcard ref/bench/*_bench.c)
 BENCH_SUPPORT := $(filter-out $(BENCH_PROGS) ref/bench/bare.c,$(wildcard ref/bench/*.c))

@@ -44,7 +44,7 @@ static pid_t fork_receiver(int fds[2], void (*receive)(int fd)) {
   return child;
 }
 
-/* ---- the limit for large messages ---- */
+/* --- the limit for large messages ------------------------------------------------------------- */
 
 static void raw_receive(int fd) {
   uint64_t left = count * LARGE;
@@ -67,7 +67,7 @@ static void raw64k(void) {
   waitpid(child, NULL, 0);
 }
 
-/* ---- the limit for small messages: what any user of this stack would write ---- */
+/* --- the limit for small messages: what any user of this stack would write -------------------- */
 
 typedef struct {
   uv_loop_t loop;
@@ -193,7 +193,7 @@ static void uv64(void) {
   waitpid(child, NULL, 0);
 }
 
-/* ---- Copse: the receiver ---- */
+/* --- Copse: the receiver ---------------------------------------------------------------------- */
 
 typedef struct {
   uint64_t items, bytes;
@@ -236,7 +236,7 @@ static void sink_main(copse *rt, copse_scope *scope, copse_bytes config, void *a
   bench_done(rt);
 }
 
-/* ---- Copse: the sender ---- */
+/* --- Copse: the sender ------------------------------------------------------------------------ */
 
 static uint64_t left;
 static size_t item_size;

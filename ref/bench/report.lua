@@ -18,8 +18,8 @@ local lua = copse .. " run ref/bench/actors.lua "
 
 local small_spawn = lua .. "spawn 20"
 
--- A ratio is Copse's figure by that of the limit. goal: "<= 1.3" where less is better; none where the
--- figure is only told.
+-- A ratio is Copse's figure by that of the limit. goal: "<= 1.3" where less is better; none where
+-- the figure is only told.
 local MEASURES = {
   { name = "rtt.stream.c", unit = "us", goal = "<= 1.3",
     what = "64-byte item there and back, C, one core", against = "raw unix socket, blocking",
@@ -237,8 +237,8 @@ if options.json then
   for i, m in ipairs(measures) do
     objects[i] = ('  {"name": "%s", "value": %.6g, "unit": "%s", "limit": %.6g, "ratio": %.4f, ' ..
       '"goal": %s, "met": %s, "rounds": %d}')
-      :format(m.name, m.value, m.unit, m.bound, m.ratio, m.goal and ('"%s"'):format(m.goal) or "null", m.met,
-        rounds)
+      :format(m.name, m.value, m.unit, m.bound, m.ratio,
+        m.goal and ('"%s"'):format(m.goal) or "null", m.met, rounds)
   end
   write(options.json, "[\n" .. table.concat(objects, ",\n") .. "\n]\n")
 end
@@ -255,7 +255,8 @@ if options.docs then
   for _, m in ipairs(measures) do
     local bold = m.met and "" or "**"
     lines[#lines + 1] = ("| `%s` | %s | %s | %s | %s | %s%.2f%s | %s |"):format(m.name, m.what,
-      m.against, figure(m.value, m.unit), figure(m.bound, m.unit), bold, m.ratio, bold, m.goal or "")
+      m.against, figure(m.value, m.unit), figure(m.bound, m.unit), bold, m.ratio, bold,
+      m.goal or "")
   end
   local table_text = table.concat(lines, "\n")
   local from, to = text:find("<!%-%- bench:begin %-%->.-<!%-%- bench:end %-%->")

@@ -48,7 +48,7 @@ static double raw(void) {
   return took / 1e3 / (double)rounds;
 }
 
-/* ---- the echo, a child actor ---- */
+/* --- the echo, a child actor ------------------------------------------------------------------ */
 
 static bool echo_item(copse_context *ctx, copse_bytes value, void *arg) {
   (void)arg;
@@ -82,7 +82,7 @@ static void echo_main(copse *rt, copse_scope *scope, copse_bytes config, void *a
   bench_done(rt);
 }
 
-/* ---- the measuring side ---- */
+/* --- the measuring side ----------------------------------------------------------------------- */
 
 static copse_buf message;
 static uint64_t done_rounds, begun, ended;
@@ -107,8 +107,8 @@ static copse_bytes pack(bool in_array) {
 static void ping(copse_context *ctx, void *arg) {
   (void)arg;
   copse_status status = copse_send(ctx, pack(false));
-  if (status == COPSE_EAGAIN)
-    return; /* the first may have to wait for credit: this is `writable`, too */
+  /* The first may have to wait for credit: this is `writable`, too. */
+  if (status == COPSE_EAGAIN) return;
   errno = 0;
   if (status != COPSE_OK) bench_die("copse_send: %s", copse_status_text(status));
 }

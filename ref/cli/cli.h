@@ -23,7 +23,7 @@ typedef enum cli_exit {
   CLI_CANCELLED = 5, /* cancelled, here or there */
 } cli_exit;
 
-/* ---- options that every subcommand takes (main.c) ---- */
+/* --- options that every subcommand takes (main.c) --------------------------------------------- */
 
 typedef struct cli_options {
   copse_log_level level;
@@ -39,7 +39,7 @@ int cmd_call(cli_options *common, int argc, char **argv);
 int cmd_tree(cli_options *common, int argc, char **argv);
 int cmd_decode(cli_options *common, int argc, char **argv);
 
-/* ---- the terminal (terminal.c) ---- */
+/* --- the terminal (terminal.c) ---------------------------------------------------------------- */
 
 bool cli_use_colour(const cli_options *common, FILE *stream);
 /* Whether tree lines and dashes may be drawn with characters beyond ASCII. */
@@ -61,7 +61,7 @@ void cli_complain(const char *command, const char *format, ...)
 /* The boxed report of an error on stderr. */
 void cli_report(const cli_options *common, const copse_error *error);
 
-/* ---- being a client of running trees (client.c) ---- */
+/* --- being a client of running trees (client.c) ----------------------------------------------- */
 
 /* Runs `main` in an actor that is nobody's child and that no other finds. False, after a complaint,
  * when there can be none. */
@@ -85,7 +85,7 @@ typedef struct cli_trees {
 void cli_trees_find(cli_trees *trees);
 void cli_trees_deinit(cli_trees *trees);
 
-/* ---- values as JSON (json.c) ---- */
+/* --- values as JSON (json.c) ------------------------------------------------------------------ */
 
 /* Appends one JSON value as msgpack. False if it cannot be expressed; `why` then says what and
  * where. */

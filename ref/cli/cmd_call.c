@@ -62,8 +62,7 @@ typedef struct call {
   int status;
 } call;
 
-/* ------------------------------------------------------------------------------------ command line
- */
+/* --- command line ----------------------------------------------------------------------------- */
 
 static error_t parse(int key, char *arg, struct argp_state *state) {
   call *c = state->input;
@@ -121,8 +120,7 @@ static bool pack_args(call *c) {
   return ok;
 }
 
-/* ----------------------------------------------------------------------------------------- the end
- */
+/* --- the end ---------------------------------------------------------------------------------- */
 
 /* Ends the work with a status; the scope then closes what was opened. */
 static void finish(call *c, int status) {
@@ -177,8 +175,7 @@ static void scope_done(copse_scope *scope, copse_error *error, bool cancelled, v
   copse_main_done(c->rt, (copse_bytes){0}, NULL);
 }
 
-/* ---------------------------------------------------------------------------------------- the call
- */
+/* --- the call --------------------------------------------------------------------------------- */
 
 static bool call_done(copse_context *ctx, const copse_outcome *outcome, void *arg) {
   call *c = arg;
@@ -220,8 +217,7 @@ static void dial(call *c, const char *address, const copse_ref *ref) {
   if (status != COPSE_OK) finish_status(c, status, address ? address : ref->name);
 }
 
-/* ------------------------------------------------------------------------------- finding the actor
- */
+/* --- finding the actor ------------------------------------------------------------------------ */
 
 static void print_choice(const char *address, const char *name, const char *place) {
   fputs("    --on ", stderr);

@@ -109,8 +109,7 @@ typedef struct decoder {
   uint64_t faults;
 } decoder;
 
-/* ----------------------------------------------------------------------------------------- output
- */
+/* --- output ----------------------------------------------------------------------------------- */
 
 static size_t offset_of(const stream *s, size_t at) {
   if (!s->offsets) return at;
@@ -165,8 +164,7 @@ static void print_frame(decoder *d, const stream *s, size_t at, const char *kind
   putchar('\n');
 }
 
-/* ---------------------------------------------------------------------------------------- messages
- */
+/* --- messages --------------------------------------------------------------------------------- */
 
 static partial **find_partial(stream *s, uint64_t context) {
   partial **p = &s->partials;
@@ -313,8 +311,7 @@ static bool decode_next(decoder *d, stream *s) {
   return true;
 }
 
-/* ------------------------------------------------------------------------------------------- input
- */
+/* --- input ------------------------------------------------------------------------------------ */
 
 static bool append_byte(stream *s, uint8_t byte, size_t offset) {
   if (s->size == s->capacity) {

@@ -61,8 +61,7 @@ struct tree_view {
   int status;
 };
 
-/* --------------------------------------------------------------------------------------- rendering
- */
+/* --- rendering -------------------------------------------------------------------------------- */
 
 /* The table is made as text first, since the width of a column depends on all rows. */
 typedef struct row {
@@ -189,8 +188,7 @@ static size_t table_print(const table *t, FILE *stream, bool colour, unsigned li
   return shown + 1 + (shown < t->count);
 }
 
-/* ---------------------------------------------------------------------------------- reading
- * answers */
+/* --- reading answers -------------------------------------------------------------------------- */
 
 static const char *write_id(const copse_ref *ref, char id[33]) {
   for (size_t i = 0; i < 16; i++) snprintf(id + 2 * i, 3, "%02x", ref->id[i]);
@@ -267,8 +265,7 @@ static json_t *no_answer(const cli_tree *tree) {
                    "state", "no answer", "children");
 }
 
-/* ----------------------------------------------------------------------------------------- showing
- */
+/* --- showing ---------------------------------------------------------------------------------- */
 
 static void show_table(tree_view *v, const json_t *trees) {
   bool on_terminal = cli_lines(stdout) > 0;
@@ -351,8 +348,7 @@ static void show(tree_view *v) {
   else copse_main_done(v->rt, (copse_bytes){0}, NULL);
 }
 
-/* ------------------------------------------------------------------------------------------ asking
- */
+/* --- asking ----------------------------------------------------------------------------------- */
 
 static void tree_done(copse_scope *scope, copse_error *error, bool cancelled, void *arg) {
   asked *a = arg;
@@ -412,8 +408,7 @@ static void tree_main(copse *rt, copse_scope *scope, copse_bytes config, void *a
   look(v);
 }
 
-/* ------------------------------------------------------------------------------------ command line
- */
+/* --- command line ----------------------------------------------------------------------------- */
 
 static error_t parse(int key, char *arg, struct argp_state *state) {
   tree_view *v = state->input;

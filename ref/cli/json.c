@@ -21,7 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ------------------------------------------------------------------------------- JSON to value */
+/* --- JSON to value ---------------------------------------------------------------------------- */
 
 typedef struct packer {
   copse_buf *out;
@@ -190,7 +190,7 @@ bool cli_json_pack(const json_t *json, copse_buf *out, char *why, size_t why_siz
   return refuse(&p, "%s", copse_status_text(copse_buf_status(out)));
 }
 
-/* ------------------------------------------------------------------------------- value to JSON */
+/* --- value to JSON ---------------------------------------------------------------------------- */
 
 static json_t *read_json(copse_reader *reader, unsigned depth);
 
@@ -309,7 +309,7 @@ json_t *cli_json_of(copse_bytes value) {
   return read_json(&reader, 0);
 }
 
-/* ------------------------------------------------------------------------------------- writing */
+/* --- writing ---------------------------------------------------------------------------------- */
 
 /* The digits that all the numbers in it need to be read back as they were: 0.1 is not to be printed
  * with 17. */

@@ -25,8 +25,7 @@ static const struct {
     {"decode", cmd_decode},
 };
 
-/* --------------------------------------------------------------------------------- common options
- */
+/* --- common options --------------------------------------------------------------------------- */
 
 enum { OPTION_LOG_LEVEL = 0x100, OPTION_COLOR };
 
@@ -69,8 +68,7 @@ static void print_version(FILE *stream, struct argp_state *state) {
           COPSE_VERSION_MAX, uv_version_string(), LUA_RELEASE);
 }
 
-/* --------------------------------------------------------------------------------------- dispatch
- */
+/* --- dispatch --------------------------------------------------------------------------------- */
 
 static const char doc[] =
     "Structured concurrency across processes."

@@ -57,9 +57,8 @@ static void on_all_written(copse_job *job) {
   on_closed(copse__of(job, copse__process, closed_job)->rt);
 }
 
-/* Whether the end of the process is all that is left to say: our parent takes it for our BYE (SPEC.md,
- * LINK-012), nobody else is there, and whatever it has sent may go unread, which is true of a socket
- * pair only. */
+/* Whether the end of the process is all that is left to say: our parent takes it for our BYE
+ * (LINK-012), nobody else is there, and what it has sent may go unread (a socket pair only). */
 static bool may_just_exit(const copse__process *process) {
   const copse__link *link = process->link;
   const copse__list *links = &process->rt->links;
@@ -514,7 +513,7 @@ void copse__process_deinit(copse *rt) {
   if (!just_exit) copse__watchdog_stop(process->watchdog);
   copse__adopt_deinit(&process->adopt);
   copse__rundir_remove(&process->rundir);
-  /* A root that is dying loses its links before its lock, or after: it is asked for more than once. */
+  /* A dying root loses its links before its lock or after: it is asked for more than once. */
   const struct timespec moment = {0, 5000000};
   bool gone = !process->link_lost || !process->tree_path[0];
   for (int i = 0; i < 4 && !gone; i++) {

@@ -2,8 +2,8 @@
  *
  * Addresses: the texts by which links are made.
  *
- * Numbers only, apart from "localhost": to look a name up blocks or takes a thread, and what lies beyond this machine is not to be
- * had without TLS anyway.
+ * Numbers only, apart from "localhost": to look a name up blocks or takes a thread, and what lies
+ * beyond this machine is not to be had without TLS anyway.
  */
 #include "runtime/internal.h"
 

@@ -44,8 +44,9 @@ copse_status copse__adopt_init(copse *rt, copse__adopt *adopt);
  * killed at once. */
 void copse__adopt_sweep(copse__adopt *adopt, uint32_t grace_ms);
 
-/* Kills and reaps every child of this process and what comes to it by their deaths, the program's own included. Blocks
- * until that is done; the last act of an actor whose parent is dead, after which nobody would look for them. */
+/* Kills and reaps every child of this process and what comes to it by their deaths, the program's
+ * own included. Blocks until that is done; the last act of an actor whose parent is dead, after
+ * which nobody would look for them. */
 void copse__adopt_end_all(copse__adopt *adopt);
 /* Kills and reaps the children whose environment has this mark. Blocks until that is done. */
 void copse__adopt_end_marked(copse__adopt *adopt, const char *mark);

@@ -34,7 +34,7 @@ __attribute__((format(printf, 3, 4))) static copse_status fail(copse_status stat
   return status;
 }
 
-/* The number at *text, which it moves behind it, or the largest there is; -1 where there is none. */
+/* The number at *text, which moves behind it, or the largest there is; -1: there is none. */
 static long long read_number(const char **text) {
   long long number = -1;
   for (; **text >= '0' && **text <= '9'; ++*text) {
@@ -49,8 +49,9 @@ static bool is_of_id(char c) {
   return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F') || c == '-';
 }
 
-/* Reads "PGID:BOOT-ID:PID-NAMESPACE" up to `end`; false if it is none. *group is the group if all
- * that is here, else 0. By hand, because scanf costs the start of an actor more than all else here. */
+/* Reads "PGID:BOOT-ID:PID-NAMESPACE" up to `end`; false if it is none. *group is
+ * the group if all that is here, else 0. By hand, because scanf costs the start
+ * of an actor more than all else here. */
 static bool read_group(const char *text, const char *end, pid_t *group) {
   char boot_id[40];
   unsigned long pid_namespace;

@@ -189,8 +189,8 @@ static void on_opened(copse__link *link) {
   }
   if (child->finish_asked) copse_end(child->actor);
   if (child->cancel_asked) {
-    copse__link_flush(
-        link); /* else it would be withdrawn, and the child would never hear of either */
+    /* Else it would be withdrawn, and the child would never hear of either. */
+    copse__link_flush(link);
     start_cancel(child);
   }
 }

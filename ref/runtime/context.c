@@ -2,12 +2,13 @@
  *
  * Contexts: the edges of the tree that cross to another process.
  *
- * The engine knows the protocol of a context; here is what it means to the tree. This file has what both ends have in
- * common: their life as objects, items and credit, and who hears of which event. How an opener's end belongs to the
- * scope it was opened in is in open.c, how a callee's end is a scope itself in serve.c.
+ * The engine knows the protocol of a context; here is what it means to the tree. This file has what
+ * both ends have in common: their life as objects, items and credit, and who hears of which event.
+ * How an opener's end belongs to the scope it was opened in is in open.c, how a callee's end is a
+ * scope itself in serve.c.
  *
- * Items go straight from the engine's buffer to the callback; the window is replenished when half of it was consumed,
- * with running totals, so that an update that says nothing new is never sent.
+ * Items go straight from the engine's buffer to the callback; the window is replenished when half
+ * of it was consumed, with running totals, so that an update that says nothing new is never sent.
  */
 #include "runtime/internal.h"
 #include "wire/value.h"
@@ -19,7 +20,7 @@
 #define WINDOW_BYTES 262144 /* where somebody asks for items and says no bytes */
 #define LEND_MIN 8192       /* smaller ones are cheaper copied */
 
-/* ------------------------------------------------------------------------------------------- memory */
+/* --- memory ----------------------------------------------------------------------------------- */
 
 copse_context *copse__context_ref(copse_context *ctx) {
   ctx->refs++;
@@ -69,7 +70,7 @@ void copse__context_detach(copse_context *ctx) {
   ctx->link = NULL;
 }
 
-/* Nothing more happens to it: callbacks further up may still hold the pointer until the end of the turn. */
+/* Nothing more happens to it. Callbacks further up may hold the pointer until the turn ends. */
 void copse__context_retire(copse_context *ctx) {
   ctx->over = true;
   copse__context_detach(ctx);
@@ -92,7 +93,7 @@ void copse__contexts_abandon(copse__list *list) {
   }
 }
 
-/* -------------------------------------------------------------------------------------------- credit */
+/* --- credit ----------------------------------------------------------------------------------- */
 
 copse_credit copse__credit_sane(copse_credit window) {
   if (window.items && !window.bytes) window.bytes = WINDOW_BYTES;
@@ -118,12 +119,12 @@ void copse_consumed(copse_context *ctx, uint64_t items, uint64_t bytes) {
   if (ctx->link && !ctx->over && !ctx->said) replenish(ctx);
 }
 
-/* --------------------------------------------------------------------------------------------- events */
+/* --- events ----------------------------------------------------------------------------------- */
 
 static void item(copse_context *ctx, copse_event *event) {
   uint64_t bytes = event->item.bytes;
-  if (ctx->said)
-    return; /* its result stands: what still comes is dropped, and nothing more is granted */
+  /* Its result stands: what still comes is dropped, and nothing more is granted. */
+  if (ctx->said) return;
   if (ctx->cbs.item && !ctx->cbs.item(ctx, event->value, ctx->data)) return;
   ctx->consumed.items++;
   ctx->consumed.bytes += bytes;
@@ -207,7 +208,7 @@ void copse__context_event_now(copse__link *link, copse_event *event) {
   copse__scope_cancel_cause(ctx->scope, &event->cancel.cause, copse__after(ctx->rt, grace));
 }
 
-/* ------------------------------------------------------------------------------- sending, both ends */
+/* --- sending, both ends ----------------------------------------------------------------------- */
 
 /* What can be said of one that has no link now. */
 static copse_status unlinked(copse_context *ctx) {
@@ -244,8 +245,8 @@ static copse_status send_content(copse_context *ctx, const uint64_t *head, size_
   if (status) return status;
   copse__link_dirty(link);
   if (lend) {
-    copse__link_flush(
-        link); /* from the caller's memory into the kernel's; only what it does not take is copied */
+    /* From the caller's memory into the kernel's; only what it does not take is copied. */
+    copse__link_flush(link);
     if (link->state != COPSE__LINK_CLOSED && copse_wire_settle(link->wire) == COPSE_ENOMEM)
       copse__link_abort(link, COPSE_CODE_NO_MEMORY, "out of memory");
   }
@@ -299,7 +300,7 @@ copse_status copse_started(copse_context *ctx, copse_bytes value) {
   if (ctx->opener || ctx->said) return COPSE_ESTATE;
   if (!ctx->link) return unlinked(ctx);
   copse_status status = copse_wire_started(ctx->link->wire, ctx->id, value);
-  /* At once, not at the end of the turn: user code may go on to compute or block, and the opener waits. */
+  /* At once: user code may go on to compute or block, and the opener waits. */
   copse__link_flush(ctx->link);
   return status;
 }
@@ -315,7 +316,7 @@ copse_status copse_accept_items(copse_context *ctx, copse_credit window) {
   return status;
 }
 
-/* ------------------------------------------------------------------------------------------- queries */
+/* --- queries ---------------------------------------------------------------------------------- */
 
 void *copse_context_data(const copse_context *ctx) { return ctx->data; }
 void copse_context_set_data(copse_context *ctx, void *data) { ctx->data = data; }

@@ -2,9 +2,10 @@
  *
  * The core: an actor's links, contexts and scopes, without anything about processes.
  *
- * Here the pieces get one life: made together, ended together. Two scopes are there from the beginning. The root scope is the actor: when it
- * ends, so does the actor. The scope of what is served lives in it as a service: it does not keep the root scope from ending,
- * but is told to finish when nothing else is left, and then takes nothing new.
+ * Here the pieces get one life: made together, ended together. Two scopes are there from the
+ * beginning. The root scope is the actor: when it ends, so does the actor. The scope of what is
+ * served lives in it as a service: it does not keep the root scope from ending, but is told to
+ * finish when nothing else is left, and then takes nothing new.
  */
 #include "runtime/internal.h"
 #include "wire/value.h"
@@ -28,7 +29,7 @@ bool copse__random(void *bytes, size_t size) {
   return true;
 }
 
-/* ---------------------------------------------------------------------------------- what it serves */
+/* --- what it serves --------------------------------------------------------------------------- */
 
 void copse__serve_end(copse *rt) {
   rt->phase = COPSE__CLOSING;
@@ -61,7 +62,7 @@ static void on_root_done(copse_scope *scope, copse_error *error, bool cancelled,
   else copse__stop(rt);
 }
 
-/* ---------------------------------------------------------------------------------------- beginning */
+/* --- beginning -------------------------------------------------------------------------------- */
 
 static uint32_t or_default(uint32_t value, uint32_t other) { return value ? value : other; }
 
@@ -101,8 +102,8 @@ copse_status copse__core_new(copse **out, const copse_config *config, const uint
   memcpy(rt->self.name, name, strlen(name) + 1);
   const char *token_file = config->ignore_env ? NULL : getenv("COPSE_TOKEN_FILE");
   if (token_file && !(rt->token_file = strdup(token_file))) goto fail;
-  /* A peer that has gone is told of by an errno, not by our death. A handler that does nothing, and not SIG_IGN: programs
-   * that this one executes find the default again. */
+  /* A peer that has gone is told of by an errno, not by our death. A handler that does nothing, and
+   * not SIG_IGN: programs that this one executes find the default again. */
   struct sigaction pipe;
   if (sigaction(SIGPIPE, NULL, &pipe) == 0 && pipe.sa_handler == SIG_DFL) {
     pipe.sa_handler = on_sigpipe;
@@ -125,7 +126,7 @@ fail:
   return status;
 }
 
-/* ------------------------------------------------------------------------------------------- ending */
+/* --- ending ----------------------------------------------------------------------------------- */
 
 void copse__links_check(copse *rt) {
   if (!rt->closing || !rt->closed_cb || !copse__list_empty(&rt->links)) return;
@@ -160,7 +161,7 @@ void copse__core_free(copse *rt) {
   if (!rt) return;
   copse__hot_deinit(rt);
   if (rt->loop) {
-    /* Whatever has not ended by itself is dropped without a word: nobody is to be called any more. */
+    /* What has not ended by itself is dropped: nobody is to be called any more. */
     copse__listeners_close(rt);
     while (!copse__list_empty(&rt->links)) {
       copse__link *link = copse__of(rt->links.next, copse__link, all);
@@ -182,7 +183,7 @@ void copse__core_free(copse *rt) {
   free(rt);
 }
 
-/* ------------------------------------------------------------------------------------------ queries */
+/* --- queries ---------------------------------------------------------------------------------- */
 
 copse_scope *copse_root_scope(copse *rt) { return rt->root; }
 const copse_ref *copse_self(copse *rt) { return &rt->self; }

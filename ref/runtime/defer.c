@@ -2,10 +2,10 @@
  *
  * Events that came at a bad time.
  *
- * copse_pump reads links in the middle of user code, and must run none: what it finds there is copied and told in the
- * next turn, in its order, before anything the engine still has. That is bounded by what the peer was granted: items by
- * credit (none is given back before they were told), opens and terminals by the number of contexts, and the rest by one
- * each per context.
+ * copse_pump reads links in the middle of user code, and must run none: what it finds there is
+ * copied and told in the next turn, in its order, before anything the engine still has. That is
+ * bounded by what the peer was granted: items by credit (none is given back before they were told),
+ * opens and terminals by the number of contexts, and the rest by one each per context.
  */
 #include "runtime/internal.h"
 

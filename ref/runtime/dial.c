@@ -2,11 +2,12 @@
  *
  * Dialling: copse_connect.
  *
- * A connection is a service of the scope that asked for it. Several scopes that ask for the same address or actor share one link;
- * with the last of them it says BYE. The scope ends when the link has: so when a scope has ended, nothing that it opened is
- * left, on either side.
+ * A connection is a service of the scope that asked for it. Several scopes that ask for the same
+ * address or actor share one link; with the last of them it says BYE. The scope ends when the link
+ * has: so when a scope has ended, nothing that it opened is left, on either side.
  *
- * A reference may list several addresses. They are tried in their order, each until it brings the actor that was asked for.
+ * A reference may list several addresses. They are tried in their order, each until it brings the
+ * actor that was asked for.
  */
 #include "runtime/internal.h"
 
@@ -138,7 +139,7 @@ static void succeed(dial *d) {
   d->done(d->rt, d->peer, NULL, d->arg);
 }
 
-/* ------------------------------------------------------------------------------------- the link's hooks */
+/* --- the link's hooks ------------------------------------------------------------------------- */
 
 static void opened(copse__link *link) {
   dial *d = link->owner;
@@ -181,7 +182,7 @@ static void lost(copse__link *link, copse_error *error, bool graceful) {
 
 static const copse__link_hooks dial_hooks = {.opened = opened, .lost = lost};
 
-/* ---------------------------------------------------------------------------------------- connecting */
+/* --- connecting ------------------------------------------------------------------------------- */
 
 static void on_deadline(copse__timer *timer) {
   dial *d = copse__of(timer, dial, timer);
@@ -213,7 +214,8 @@ static void connected(dial *d) {
   }
   d->fd = -1;
   bool say_token = d->token_size && !(local && d->token_is_ours);
-  /* The listener of a unix socket is of this user. Who answers on a TCP port has proven nothing: it may open nothing here. */
+  /* A unix socket's listener is of this user. Who answers on TCP has proven nothing: it may open
+   * nothing here. */
   copse__link_options options = {.rfd = fd,
                                  .wfd = fd,
                                  .connector = true,
@@ -280,9 +282,10 @@ static void on_start(copse_job *job) {
   else fail(d, unreachable(d, "the link was lost"));
 }
 
-/* ----------------------------------------------------------------------------------------- the service */
+/* --- the service ------------------------------------------------------------------------------ */
 
-/* The scope finishes, or is cancelled: contexts on the link are in scopes of their own, and the graceful end waits for them. */
+/* The scope finishes, or is cancelled: contexts on the link are in scopes of their own, and the
+ * graceful end waits for them. */
 static void on_over(copse_member *member, void *arg) {
   dial *d = arg;
   copse__link *link = d->link;

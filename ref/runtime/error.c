@@ -2,9 +2,10 @@
  *
  * Errors.
  *
- * An error is immutable once made and reference counted, because it goes many ways at once: to the scope, to the log, into
- * a group, onto a link. It is one allocation, with all its text behind it. What a relay adds (its `via`) makes a new one.
- * When memory is short, an error becomes a constant one that says so: raising must never fail.
+ * An error is immutable once made and reference counted, because it goes many ways at once: to the
+ * scope, to the log, into a group, onto a link. It is one allocation, with all its text behind it.
+ * What a relay adds (its `via`) makes a new one. When memory is short, an error becomes a constant
+ * one that says so: raising must never fail.
  */
 #include "runtime/internal.h"
 #include "wire/value.h"
@@ -53,7 +54,7 @@ void copse_error_unref(copse_error *error) {
 
 const copse_error_info *copse_error_get(const copse_error *error) { return &error->info; }
 
-/* -------------------------------------------------------------------------------------- making */
+/* --- making ----------------------------------------------------------------------------------- */
 
 /* What an error is made of; its texts need not be terminated. `more` follows `via`. */
 typedef struct parts {
@@ -240,7 +241,7 @@ copse_error *copse_status_error(copse_status status, const char *what) {
                          : copse_error_new(code, "%s", copse_status_text(status));
 }
 
-/* ------------------------------------------------------------------------------------- joining */
+/* --- joining ---------------------------------------------------------------------------------- */
 
 bool copse__error_same(const copse_error *a, const copse_error *b) {
   if (a == b) return true;
@@ -311,7 +312,7 @@ copse_error *copse__error_join(copse_error *const *errors, size_t count) {
   return joined;
 }
 
-/* -------------------------------------------------------------------------------------- the map */
+/* --- the map ---------------------------------------------------------------------------------- */
 
 static void pack_text(copse_buf *out, const char *key, const char *text, size_t size) {
   copse_pack_cstr(out, key);
@@ -368,7 +369,7 @@ void copse_error_encode(const copse_error *error, copse_buf *out) {
   copse__error_encode(error, NULL, false, out);
 }
 
-/* Reads an array of at most `max` references; what goes beyond is left out. NULL with *count 0 where memory is short. */
+/* Reads an array of references, `max` at most. NULL with *count 0 where memory is short. */
 static copse_ref *decode_via(copse_bytes value, size_t max, size_t *count, bool *bad) {
   copse_reader reader;
   copse_token token;

@@ -2,10 +2,10 @@
  *
  * Exports: what peers may open here.
  *
- * A hash table from target to handler, with the kinds of link that each is for: what a peer may open follows from how its link came
- * about, never from what it holds. Refusals are made here, in an order that tells a stranger nothing about what
- * exists: first whether the actor takes contexts at all, then whether there is such a target, then whether it is for this
- * peer.
+ * A hash table from target to handler, with the kinds of link that each is for: what a peer may
+ * open follows from how its link came about, never from what it holds. Refusals are made here, in
+ * an order that tells a stranger nothing about what exists: first whether the actor takes contexts
+ * at all, then whether there is such a target, then whether it is for this peer.
  */
 #include "runtime/internal.h"
 

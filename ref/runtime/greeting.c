@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * The greeting: what a peer's HELLO makes of a link, and the heartbeats that the two HELLOs promise.
+ * The greeting: what a peer's HELLO makes of a link, and the heartbeats that the
+ * two HELLOs promise.
  *
- * Who somebody is, a link is told once. Where an actor is expected, it has to be that one; where nobody is, whoever
- * owns the link is asked; and only then does an acceptor say who it is itself. From then on each side may have promised to
- * be heard of every so often, which is kept and judged here. On one machine silence is only reported: the end of the
- * input and the exit of the process are the proof of death.
+ * Who somebody is, a link is told once. Where an actor is expected, it has to be that one; where
+ * nobody is, whoever owns the link is asked; and only then does an acceptor say who it is itself.
+ * From then on each side may have promised to be heard of every so often, which is kept and judged
+ * here. On one machine silence is only reported: the end of the input and the exit of the process
+ * are the proof of death.
  */
 #include "runtime/internal.h"
 

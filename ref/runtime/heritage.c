@@ -3,13 +3,13 @@
  * heritage.c: what a process hands on to its children without a word.
  *
  * A child that is executed gets limits, priorities, processors, the umask and the control group as
- * its parent has them at that moment. One that is cloned from a template gets them as they were when
- * the template was started. So that nobody can tell the two apart, the parent looks whether anything
- * of it has changed since, and if so has another template.
+ * its parent has them at that moment. One that is cloned from a template gets them as they were
+ * when the template was started. So that nobody can tell the two apart, the parent looks whether
+ * anything of it has changed since, and if so has another template.
  *
  * What needs no look: directory, environment and descriptors come with each request; signals are
- * set by the spawner. What is not looked at: namespaces, capabilities and policies of memory, which no
- * program changes in the middle of its life without knowing what it does.
+ * set by the spawner. What is not looked at: namespaces, capabilities and policies of memory, which
+ * no program changes in the middle of its life without knowing what it does.
  */
 #include "runtime/heritage.h"
 
@@ -38,7 +38,7 @@ void copse__heritage_read(copse__heritage *heritage) {
   heritage->scheduler = sched_getscheduler(0);
   heritage->nice = getpriority(PRIO_PROCESS, 0);
   heritage->no_new_privileges = prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0);
-  /* There is no other way to ask. What another thread creates in between is too private at worst. */
+  /* The only way to ask. What another thread creates in between is too private at worst. */
   heritage->mask = umask(S_IRWXG | S_IRWXO);
   umask(heritage->mask);
   read_cgroup(heritage->cgroup, sizeof heritage->cgroup);

@@ -2,12 +2,14 @@
  *
  * Hot code.
  *
- * User code that computes for seconds without coming back to the loop would leave links unread: no PING answered, no heartbeat kept, no
- * cancellation heard. To look now and then from inside it would cost every iteration. So a timer on the CPU time of the loop's thread asks instead: it
- * runs only while the thread burns CPU, its signal costs nothing while the process sleeps, and what it does when it finds that
- * the loop has not turned since the last time and that something waits, is to let the interpreter be interrupted at its next safe point. There
- * the binding calls copse_pump: links are read, the protocol is served, cancellation takes effect on scopes at once; what is to be told
- * is kept for the turn. Whether to raise is then the binding's question to its scope.
+ * User code that computes for seconds without coming back to the loop would leave links unread: no
+ * PING answered, no heartbeat kept, no cancellation heard. To look now and then from inside it
+ * would cost every iteration. So a timer on the CPU time of the loop's thread asks instead: it runs
+ * only while the thread burns CPU, its signal costs nothing while the process sleeps, and what it
+ * does when it finds that the loop has not turned since the last time and that something waits, is
+ * to let the interpreter be interrupted at its next safe point. There the binding calls copse_pump:
+ * links are read, the protocol is served, cancellation takes effect on scopes at once; what is to
+ * be told is kept for the turn. Whether to raise is then the binding's question to its scope.
  */
 #include "runtime/internal.h"
 
@@ -42,8 +44,8 @@ static void on_tick(int signal) {
   }
   /* The descriptor of the loop's epoll is readable when one of those it watches has something. */
   struct pollfd fd = {.fd = rt->backend_fd, .events = POLLIN};
-  /* Once in every long turn whatever the descriptors say: what was read with the frame that began this user code is in
-   * the engine already. And what user code has sent waits to be written. */
+  /* Once in every long turn whatever the descriptors say: what was read with the frame that began
+   * this user code is in the engine already. And what user code has sent waits to be written. */
   bool due = !rt->pumped || !copse__list_empty(&rt->links_dirty) || poll(&fd, 1, 0) > 0;
   if (!due && clock_gettime(CLOCK_MONOTONIC, &now) == 0)
     due = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000 >=
@@ -98,7 +100,7 @@ void copse_pump(copse *rt) {
   if (rt->in_pump) return;
   rt->in_pump = rt->pumped = true;
   uv_update_time(rt->loop);
-  /* A link may go away under this, in no order that could be relied on: it only closes, and leaves the list in the turn. */
+  /* Any link may go away under this, but that only closes it: it leaves the list in the turn. */
   for (copse__list *node = rt->links.next; node != &rt->links; node = node->next)
     copse__link_pump(copse__of(node, copse__link, all));
   if (rt->on_pump) rt->on_pump(rt);

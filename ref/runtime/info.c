@@ -2,12 +2,13 @@
  *
  * info.c: copse.info, the tree as it is now.
  *
- * Each actor answers for itself and passes the question on to its children, so that the answer of
- * the root is the whole tree: a flat list in which everybody names the actor above, since the
- * depth of a value is bounded and that of a tree is not. To look must never change what is looked at: a child that does not
- * answer in time (stopped, in a long C call) is listed as such, and nothing else happens to it. In
- * particular the question is not cancelled, since a cancellation that is not answered either ends
- * with a dead child. It stays open until the child comes round, and is not asked twice.
+ * Each actor answers for itself and passes the question on to its children, so that the
+ * answer of the root is the whole tree: a flat list in which everybody names the actor
+ * above, since the depth of a value is bounded and that of a tree is not. To look must
+ * never change what is looked at: a child that does not answer in time (stopped, in a
+ * long C call) is listed as such, and nothing else happens to it. In particular the
+ * question is not cancelled, since a cancellation that is not answered either ends with
+ * a dead child. It stays open until the child comes round, and is not asked twice.
  */
 #include "runtime/process.h"
 

@@ -2,14 +2,14 @@
  *
  * Links: an engine between two descriptors.
  *
- * libuv says when a descriptor is readable; reading and writing are our own system calls, straight into and out of the
- * engine's memory. A turn reads at most READ_BUDGET bytes of a link, so that no peer keeps the others waiting, and writes
- * what came together with one call at its end. Only a write that was cut short asks for writability.
+ * libuv says when a descriptor is readable; reading and writing are our own calls, straight into
+ * and out of the engine's memory. A turn reads at most READ_BUDGET bytes of a link, so that no peer
+ * keeps the others waiting, and writes what came together at its end, with one call.
  *
- * A link ends in steps. The engine says that it is over (the peer's EOF, both BYEs said with nothing open, a violation on
- * either side); then contexts that are left are lost, and the owner is told. What is still to be said is written, our side
- * of the descriptor is shut, and the peer's bytes are read and dropped until its EOF, so that what we said last reaches it
- * instead of a reset; one second bounds all that.
+ * A link ends in steps. The engine says that it is over (the peer's EOF, both BYEs said with
+ * nothing open, a violation on either side). Then contexts that are left are lost, and the owner is
+ * told. What is still to be said is written, our side is shut, and the peer's bytes are dropped
+ * until its EOF, so that our last words reach it instead of a reset; one second bounds all that.
  */
 #include "runtime/internal.h"
 
@@ -33,7 +33,7 @@
 static void end(copse__link *link, copse_code code, const char *text, bool graceful);
 static void finish_output(copse__link *link);
 
-/* ------------------------------------------------------------------------------------------- memory */
+/* --- memory ----------------------------------------------------------------------------------- */
 
 copse__link *copse__link_ref(copse__link *link) {
   link->refs++;
@@ -112,7 +112,7 @@ static void close_now(copse__link *link) {
   if (link->lost_told) retire(link);
 }
 
-/* --------------------------------------------------------------------------------------------- out */
+/* --- out -------------------------------------------------------------------------------------- */
 
 static void watch(copse__link *link) {
   int in = link->eof ? 0 : UV_READABLE, out = link->writing ? UV_WRITABLE : 0;
@@ -152,13 +152,13 @@ void copse__link_flush(copse__link *link) {
         }
         return;
       }
-      if (errno != EPIPE &&
-          errno != ECONNRESET) { /* no memory, say: it is still there, but we cannot talk to it */
+      /* Want of memory, say: it is still there, but we cannot talk to it. */
+      if (errno != EPIPE && errno != ECONNRESET) {
         copse__link_abort(link, COPSE_CODE_LINK_LOST, "it cannot be written to");
         return;
       }
-      link->deaf =
-          true; /* whoever does not listen may still have said something: EOF tells the end */
+      /* Whoever does not listen may still have said something: EOF tells the end. */
+      link->deaf = true;
       link->writing = false;
       watch(link);
       finish_output(link);
@@ -198,7 +198,7 @@ static void finish_output(copse__link *link) {
   if (link->eof) close_now(link);
 }
 
-/* ---------------------------------------------------------------------------------------------- in */
+/* --- in --------------------------------------------------------------------------------------- */
 
 static void on_bound(copse__timer *timer) {
   copse__link *link = copse__of(timer, copse__link, timer);
@@ -286,7 +286,7 @@ static bool pull(copse__link *link) {
   copse_event *event = &link->rt->event;
   int left = EVENT_BUDGET;
   for (;;) {
-    /* The user code that was told may have pumped: what it took in came before what the engine has. */
+    /* User code that was told may have pumped: that came before what the engine has. */
     if (!copse__list_empty(&link->deferred)) left -= copse__deferred_tell(link, left, tell);
     if (left <= 0) return false;
     if (link->state > COPSE__LINK_OPEN || next_event(link, event) == COPSE_EV_NONE) return true;
@@ -375,8 +375,7 @@ void copse__link_run(copse__link *link) {
   copse__link_unref(link);
 }
 
-/* The peer is gone: what is served for it is cancelled at once, though nobody is told before the
- * turn. */
+/* The peer is gone: what is served for it is cancelled at once, and told so in the turn. */
 static void cancel_served(copse__link *link) {
   if (!link->peer) return;
   copse__cause *cause =
@@ -420,7 +419,7 @@ void copse__link_pump(copse__link *link) {
   copse__link_unref(link);
 }
 
-/* --------------------------------------------------------------------------------------- ending */
+/* --- ending ----------------------------------------------------------------------------------- */
 
 static void why(copse__link *link, const char *text) {
   if (link->why) return;
@@ -527,7 +526,7 @@ void copse__link_fail_all(copse__link *link, copse_error *error) {
     copse__context_lost(copse__of(node, copse_context, all), error);
 }
 
-/* ------------------------------------------------------------------------------------ beginning */
+/* --- beginning -------------------------------------------------------------------------------- */
 
 void copse__link_bind(copse__link *link, copse_peer *peer) {
   link->peer = copse__peer_ref(peer);

@@ -2,10 +2,11 @@
  *
  * Listening.
  *
- * A unix socket is for processes of the same user: its mode is 0600 from the moment it exists, and the kernel says who has
- * connected. TCP is for loopback alone until there is TLS, and demands a token, because every user of the machine can connect there.
- * Who has connected and not said HELLO costs little and not for long, but is a stranger: there is a limit to them, and the
- * oldest goes first.
+ * A unix socket is for processes of the same user: its mode is 0600 from the moment
+ * it exists, and the kernel says who has connected. TCP is for loopback alone until
+ * there is TLS, and demands a token, because every user of the machine can connect
+ * there. Who has connected and not said HELLO costs little and not for long, but is
+ * a stranger: there is a limit to them, and the oldest goes first.
  */
 #include "runtime/internal.h"
 
@@ -45,7 +46,7 @@ bool copse__equal_secret(const void *a, size_t a_size, const void *b, size_t b_s
   return difference == 0;
 }
 
-/* ------------------------------------------------------------------------------- what is announced */
+/* --- what is announced ------------------------------------------------------------------------ */
 
 void copse__self_add(copse *rt, const char *address) {
   if (rt->self.address_count == COPSE_REF_ADDRESSES_MAX || strlen(address) > COPSE_ADDRESS_MAX)
@@ -63,7 +64,7 @@ void copse__self_remove(copse *rt, const char *address) {
   }
 }
 
-/* ---------------------------------------------------------------------------------------- accepting */
+/* --- accepting -------------------------------------------------------------------------------- */
 
 /* The owner of an accepted link is its listener, until it has said HELLO. */
 static void greeted(copse__link *link) {
@@ -170,7 +171,7 @@ static void on_poll(copse__poll *poll, int events) {
   }
 }
 
-/* ---------------------------------------------------------------------------------------- listening */
+/* --- listening -------------------------------------------------------------------------------- */
 
 static void say(char **why, const char *address, const char *what, const char *detail) {
   if (!why) return;
@@ -194,7 +195,7 @@ static int bind_and_listen(copse__address *address) {
   int fd = socket(address->sock.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (fd < 0) return -1;
   if (address->kind == COPSE__ADDRESS_UNIX) {
-    /* The file takes its mode from the socket's, so it is never more open than this, whatever the umask. */
+    /* The file's mode is the socket's: never more open than this, whatever the umask. */
     if (fchmod(fd, 0600)) goto fail;
   } else {
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int));

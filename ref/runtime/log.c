@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The log: one line per event on standard error, written with one system call, so that the lines of a tree of processes
- * that share it do not mix.
+ * The log: one line per event on standard error, written with one system call, so that the lines of
+ * a tree of processes that share it do not mix.
  */
 #include "runtime/internal.h"
 
@@ -29,7 +29,7 @@ const char *copse__log_name(copse_log_level level) {
   return (unsigned)level < sizeof names / sizeof *names ? names[level] : "?";
 }
 
-/* Said by the program, else by the environment, else what the program would like, else warnings. */
+/* What the program says, else what the environment says, else warnings. */
 void copse__log_init(copse *rt, const copse_config *config) {
   const char *env = config->ignore_env ? NULL : getenv("COPSE_LOG");
   bool ok = false;

@@ -75,7 +75,7 @@ static void conclude_code(request *r, copse_code code, const char *message) {
 
 /* --- answers of a remote registrar ------------------------------------------------------------ */
 
-/* The references of an array, on the heap; false when memory is short. What is no array is empty. */
+/* The references of an array (else none), on the heap. False: memory is short. */
 static bool read_refs(copse_bytes list, copse_ref **out, size_t *count) {
   copse_reader reader;
   copse_token token;
@@ -104,7 +104,7 @@ static void tell_entry(request *r, char op, copse_bytes entry) {
   r->event(op, name, &ref, NULL, r->arg);
 }
 
-/* The list is copied first: user code that is told of an entry may pump, and with that ends the view. */
+/* The list is copied first: user code that is told of an entry may pump, which ends the view. */
 static void tell_snapshot(request *r, copse_bytes list) {
   copse_buf copy;
   copse_reader reader;

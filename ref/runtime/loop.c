@@ -2,17 +2,19 @@
  *
  * The turn.
  *
- * libuv calls back in the middle of its own bookkeeping, in an order that is its own business, as often as it likes. A
- * runtime that did its work there would have to be re-entrant everywhere, and would write once per frame. So the
- * callbacks here only mark what happened, and one function, turn, does everything: it tells what descriptors
- * have to say, lets links read and tell their events, runs timers, tells members of scopes that they are cancelled,
- * ends contexts and scopes, runs posted jobs, goes round again while that brought up more (a bounded number of times),
- * and then writes each link that has something to say, once.
+ * libuv calls back in the middle of its own bookkeeping, in an order that is its own business, as
+ * often as it likes. A runtime that did its work there would have to be re-entrant everywhere, and
+ * would write once per frame. So the callbacks here only mark what happened, and one function,
+ * turn, does everything: it tells what descriptors have to say, lets links read and tell their
+ * events, runs timers, tells members of scopes that they are cancelled, ends contexts and scopes,
+ * runs posted jobs, goes round again while that brought up more (a bounded number of times), and
+ * then writes each link that has something to say, once.
  *
- * It runs from uv_check, right after the poll: so a frame that comes in is answered by one epoll_wait, one read and one
- * write. It runs from uv_prepare, too, where something came up in between (a timer; the user's own libuv callbacks):
- * nothing ever waits in a list while the loop sleeps. What a turn leaves undone keeps an idle handle alive, which makes
- * the next poll return at once.
+ * It runs from uv_check, right after the poll: so a frame that comes in is answered
+ * by one epoll_wait, one read and one write. It runs from uv_prepare, too, where
+ * something came up in between (a timer; the user's own libuv callbacks): nothing
+ * ever waits in a list while the loop sleeps. What a turn leaves undone keeps an
+ * idle handle alive, which makes the next poll return at once.
  */
 #include "runtime/files.h"
 #include "runtime/internal.h"
@@ -22,13 +24,13 @@
 
 #define ROUNDS 16 /* of one turn, before the loop may look at its descriptors again */
 
-/* ---------------------------------------------------------------------------------- descriptors */
+/* --- descriptors ------------------------------------------------------------------------------ */
 
 static void on_poll(uv_poll_t *handle, int status, int events) {
   copse__poll *poll = handle->data;
   if (!poll) return;
-  /* An error shows itself to whoever reads or writes next. libuv watches no more after it has told one, but what
-   * the peer said before it died is still to be read, and its end after that. */
+  /* An error shows itself to whoever reads or writes next. libuv watches no more after it has told
+   * one, but what the peer said before it died is still to be read, and its end after that. */
   if (status < 0 && poll->events) uv_poll_start(handle, poll->events, on_poll);
   poll->fired |= status < 0 ? UV_READABLE | UV_WRITABLE : events;
   if (copse__list_empty(&poll->due)) copse__list_push(&poll->rt->polls_due, &poll->due);
@@ -87,9 +89,9 @@ static bool run_polls(copse *rt) {
   return any;
 }
 
-/* ------------------------------------------------------------------------------------------ jobs */
+/* --- jobs ------------------------------------------------------------------------------------- */
 
-/* The head's links make the empty list, so that a job can be taken out without knowing where it is. */
+/* The head makes the empty list, so that a job can be taken out without knowing where it is. */
 void copse_post(copse *rt, copse_job *job) {
   if (job->next) return;
   copse_job *head = &rt->jobs;
@@ -125,7 +127,7 @@ static bool run_jobs(copse *rt) {
   return true;
 }
 
-/* ----------------------------------------------------------------------------------------- graves */
+/* --- graves ----------------------------------------------------------------------------------- */
 
 void copse__bury(copse *rt, copse__grave *grave, void (*release)(copse__grave *grave)) {
   grave->release = release;
@@ -139,7 +141,7 @@ static void dig(copse *rt) {
   }
 }
 
-/* --------------------------------------------------------------------------------------- the turn */
+/* --- the turn --------------------------------------------------------------------------------- */
 
 static bool run_links(copse *rt) {
   copse__list now;
@@ -216,7 +218,7 @@ static void on_check(uv_check_t *handle) { turn(handle->data); }
 
 static void on_prepare(uv_prepare_t *handle) {
   copse *rt = handle->data;
-  /* After a turn that left work over the poll comes first: the idle handle keeps it from sleeping. */
+  /* After a turn that left work over, the poll comes first; the idle handle keeps it awake. */
   if (!rt->idling && something_due(rt)) turn(rt);
   arm(rt);
 }
@@ -225,7 +227,7 @@ static void on_async(uv_async_t *handle) { (void)handle; }
 
 void copse_wake(copse *rt) { uv_async_send(&rt->async); }
 
-/* ------------------------------------------------------------------------------------- its life */
+/* --- its life --------------------------------------------------------------------------------- */
 
 copse_status copse__loop_init(copse *rt, uv_loop_t *loop) {
   copse__list *lists[] = {&rt->polls_due,    &rt->links_active, &rt->links_dirty, &rt->members_due,
@@ -270,7 +272,7 @@ void copse__loop_deinit(copse *rt) {
   uv_close((uv_handle_t *)&rt->idle, on_closed);
   uv_close((uv_handle_t *)&rt->timer, on_closed);
   uv_close((uv_handle_t *)&rt->async, on_closed);
-  /* On a loop of the user's, handles of his own may keep it alive: ours are closed within a turn. */
+  /* A loop of the user's may be kept alive by other handles: ours are closed within a turn. */
   while (rt->handles) uv_run(rt->loop, UV_RUN_NOWAIT);
   uv_run(rt->loop, UV_RUN_NOWAIT); /* the polls' memory */
   if (rt->loop_is_own) uv_loop_close(rt->loop);

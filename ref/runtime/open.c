@@ -2,9 +2,10 @@
  *
  * The opener's end of a context.
  *
- * It is a member of the scope it was opened in: it leaves when the terminal has come or the link is lost, and not before.
- * So a scope never ends while something that it started runs on elsewhere. Cancelling it is a message that always has
- * an answer; who does not answer within the grace is given up, together with the link.
+ * It is a member of the scope it was opened in: it leaves when the terminal has come or the link is
+ * lost, and not before. So a scope never ends while something that it started runs on elsewhere.
+ * Cancelling it is a message that always has an answer; who does not answer within the grace is
+ * given up, together with the link.
  */
 #include "runtime/internal.h"
 
@@ -17,9 +18,10 @@ struct copse__held {
   uint8_t bytes[];
 };
 
-/* -------------------------------------------------------------------------------- the opener's outcome */
+/* --- the opener's outcome --------------------------------------------------------------------- */
 
-/* The outcome is told, and what nobody took care of goes to the scope. `asked`: somebody here wanted the cancellation. */
+/* The outcome is told, and what nobody took care of goes to the scope. `asked`: somebody here
+ * wanted the cancellation. */
 void copse__context_conclude(copse_context *ctx, const copse_outcome *outcome, bool asked) {
   if (ctx->over) return;
   ctx->over = true;
@@ -77,7 +79,7 @@ void copse__context_lost(copse_context *ctx, copse_error *error) {
   copse__cause_unref(cause);
 }
 
-/* ----------------------------------------------------------------------------------------- cancelling */
+/* --- cancelling ------------------------------------------------------------------------------- */
 
 static void on_grace(copse__timer *timer) {
   copse_context *ctx = copse__of(timer, copse_context, timer);
@@ -92,8 +94,9 @@ static void on_grace(copse__timer *timer) {
                     "a cancelled context was not ended within its grace");
 }
 
-/* The opener's CANCEL: at once, and shorter ones again. The callee is told three quarters of the patience that is left here, so that
- * its answer, and those of all below it, can be back in time. */
+/* The opener's CANCEL: at once, and shorter ones again. The callee is told three
+ * quarters of the patience that is left here, so that its answer, and those of
+ * all below it, can be back in time. */
 static void cancel(copse_context *ctx, copse__cause *cause, uint64_t grace_end) {
   copse *rt = ctx->rt;
   if (ctx->peer->grace_ms) {
@@ -161,7 +164,7 @@ void copse__contexts_run(copse *rt, bool *any) {
   }
 }
 
-/* -------------------------------------------------------------------------------------------- opening */
+/* --- opening ---------------------------------------------------------------------------------- */
 
 /* The nearest context that this scope is work of: what it opens belongs to the same trace. */
 static const char *inherited_trace(const copse_scope *scope) {

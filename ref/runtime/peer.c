@@ -2,12 +2,12 @@
  *
  * Peers: who a link is with.
  *
- * A peer outlives the moment: a child's is there before the child has said a word, and contexts still name it when its
- * link is lost. So it is counted: by its link, by its contexts, by whoever owns it. What a user opens on a child that
- * is not ready yet waits here.
+ * A peer outlives the moment: a child's is there before the child has said a word, and contexts
+ * still name it when its link is lost. So it is counted: by its link, by its contexts, by whoever
+ * owns it. What a user opens on a child that is not ready yet waits here.
  *
- * An actor that connected to us is a peer of its own even if it bears the id of one we know: an id proves nothing, and what
- * we open goes over links that we dialled, inherited or made ourselves.
+ * An actor that connected to us is a peer of its own even if it bears the id of one we know: an id
+ * proves nothing, and what we open goes over links that we dialled, inherited or made ourselves.
  */
 #include "runtime/internal.h"
 
@@ -105,7 +105,7 @@ void copse_peer_fds(const copse_peer *peer, int fds[2]) {
   fds[1] = peer->link ? peer->link->wfd : -1;
 }
 
-/* -------------------------------------------------------------------------------------------- ping */
+/* --- ping ------------------------------------------------------------------------------------- */
 
 copse_status copse_peer_ping(copse_peer *peer, void (*cb)(copse_peer *peer, uint64_t us, void *arg),
                              void *arg) {

@@ -2,10 +2,11 @@
  *
  * The boxed report of an error.
  *
- * An error may come from three processes away, and whoever reads it at the root sees nothing else of what happened there.
- * So one report says what was raised and where, the path it came, what the raising language knew of its stack, what
- * the runtime knows of a death (`data`: signal, status, the tail of stderr), and the errors behind it, each in a box
- * within the box. Every line begins with the frame, so that reports of several processes on one terminal stay apart.
+ * An error may come from three processes away, and whoever reads it at the root sees nothing else
+ * of what happened there. So one report says what was raised and where, the path it came, what the
+ * raising language knew of its stack, what the runtime knows of a death (`data`: signal, status,
+ * the tail of stderr), and the errors behind it, each in a box within the box. Every line begins
+ * with the frame, so that reports of several processes on one terminal stay apart.
  */
 #include "runtime/internal.h"
 
@@ -22,8 +23,8 @@ typedef struct pen {
 
 static void put(pen *p, const char *text) { copse_buf_append(p->out, text, strlen(text)); }
 
-/* Much of it is text of other processes, which must not steer the terminal (SEC-007): control characters, those of two
- * bytes too, become dots, a tab a blank. */
+/* Much of it is text of other processes, which must not steer the terminal (SEC-007): control
+ * characters, those of two bytes too, become dots, a tab a blank. */
 static void put_safe(pen *p, const char *text, size_t size) {
   for (size_t i = 0; i < size; i++) {
     unsigned char c = (unsigned char)text[i];
@@ -116,7 +117,7 @@ static void rule(pen *p, const char *corner, const char *title) {
   put(p, "\n");
 }
 
-/* `data`: a map is told key by key, its texts (a tail of stderr) in full; anything else on one line. */
+/* `data`: a map key by key, with its texts (a tail of stderr) in full; else on one line. */
 static void data(pen *p, copse_bytes value) {
   char text[VALUE_MAX], key[80];
   copse_reader reader;

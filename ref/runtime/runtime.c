@@ -16,8 +16,8 @@ static void because(char **why, const char *text) {
   if (why && !*why) *why = strdup(text);
 }
 
-/* Started with a standard descriptor closed, we would be given its number for a link or the loop's own, a line of the
- * log would go there, and libuv aborts when it is to close such a one. */
+/* Started with a standard descriptor closed, we would be given its number for a link or the loop's
+ * own, a line of the log would go there, and libuv aborts when it is to close such a one. */
 static void fill_standard_descriptors(void) {
   while (fcntl(STDIN_FILENO, F_GETFD) < 0 || fcntl(STDOUT_FILENO, F_GETFD) < 0 ||
          fcntl(STDERR_FILENO, F_GETFD) < 0) {
@@ -41,7 +41,7 @@ copse_status copse_new(copse **out, const copse_config *given, char **why) {
   if (!out) return COPSE_EINVAL;
   *out = NULL;
   if (given) {
-    /* A program compiled with an older header gives less, a newer one must not give more than is known here. */
+    /* An older header gives less; a newer one must not give more than is known here. */
     if (given->size < sizeof given->size || given->size > sizeof config) {
       because(why, "the size of the configuration is none that this version of the library knows");
       return COPSE_EINVAL;

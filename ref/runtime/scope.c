@@ -2,15 +2,16 @@
  *
  * Scopes: the tree that everything lives in.
  *
- * One rule makes a tree of processes end as a whole: a scope ends when it was sealed (its body is over) and all its
- * members have left. A member is anything that takes time: the body of a task, a context opened on another actor, a
- * child process, another scope. Two movements go through the tree. Errors go up: a member leaves with one, the scope keeps
- * it and cancels the rest. Cancellation goes down: at once, through all levels, into every context that is open on
- * another process; a shield holds it up for a bounded time.
+ * One rule makes a tree of processes end as a whole: a scope ends when it was sealed (its body is
+ * over) and all its members have left. A member is anything that takes time: the body of a task, a
+ * context opened on another actor, a child process, another scope. Two movements go through the
+ * tree. Errors go up: a member leaves with one, the scope keeps it and cancels the rest.
+ * Cancellation goes down: at once, through all levels, into every context that is open on another
+ * process; a shield holds it up for a bounded time.
  *
- * What cancellation marks, it marks at once (so that a query inside a hot loop sees it); whom it concerns is told in
- * the turn. Memory is never needed to cancel: the cause is shared by all that it reached, and where even that cannot
- * be had, a constant stands for it.
+ * What cancellation marks, it marks at once (so that a query inside a hot loop sees it); whom it
+ * concerns is told in the turn. Memory is never needed to cancel: the cause is shared by all that
+ * it reached, and where even that cannot be had, a constant stands for it.
  */
 #include "runtime/internal.h"
 #include "wire/value.h"
@@ -19,7 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ----------------------------------------------------------------------------------------- causes */
+/* --- causes ----------------------------------------------------------------------------------- */
 
 /* For when memory is short: the origin is what matters. */
 static copse__cause plain_causes[COPSE_ORIGIN_COUNT] = {
@@ -63,7 +64,7 @@ void copse__cause_unref(copse__cause *cause) {
   if (cause && cause->refs && --cause->refs == 0) free(cause);
 }
 
-/* ---------------------------------------------------------------------------------------- members */
+/* --- members ---------------------------------------------------------------------------------- */
 
 static void check(copse_scope *scope);
 static void cancel(copse_scope *scope, copse__cause *cause, uint64_t grace_end);
@@ -74,7 +75,7 @@ static void due(copse_member *member, unsigned flag) {
     copse__list_push(&member->scope->rt->members_due, &member->due);
 }
 
-/* Again where the grace got shorter: contexts and scopes pass that on, user code was told already. */
+/* Again where the grace got shorter: contexts and scopes pass that on. User code was told. */
 static void tell_cancel(copse_member *member) {
   bool first = !(member->flags & COPSE__MEMBER_CANCELLED);
   member->flags |= COPSE__MEMBER_CANCELLED;
@@ -148,7 +149,7 @@ void copse__members_run(copse *rt, bool *any) {
   }
 }
 
-/* ------------------------------------------------------------------------------------ cancellation */
+/* --- cancellation ----------------------------------------------------------------------------- */
 
 static void on_shield(copse__timer *timer) {
   copse_scope *scope = copse__of(timer, copse_scope, shield_timer);
@@ -205,7 +206,7 @@ static void cancel_new(copse_scope *scope, copse_origin origin, const char *mess
 
 void copse_scope_cancel(copse_scope *scope, copse_origin origin, const char *message,
                         int64_t grace_ms) {
-  /* A repeat without a grace of its own changes nothing: it must not stretch or shorten what was said. */
+  /* A repeat without a grace must neither stretch nor shorten what was said. */
   if (scope->cancelled && grace_ms < 0) return;
   cancel_new(scope, origin, message, grace_ms);
 }
@@ -232,7 +233,7 @@ int64_t copse__scope_grace_left(const copse_scope *scope) {
   return left < 0 ? (int64_t)scope->rt->rungs.grace_ms : left;
 }
 
-/* --------------------------------------------------------------------------------------- deadlines */
+/* --- deadlines -------------------------------------------------------------------------------- */
 
 static void expire(copse_scope *scope) {
   if (scope->cancelled || scope->ended) return;
@@ -271,9 +272,9 @@ bool copse__scope_expire_nearest(copse_scope *scope) {
   return found != NULL;
 }
 
-/* ------------------------------------------------------------------------------------------ errors */
+/* --- errors ----------------------------------------------------------------------------------- */
 
-/* The first always finds a place; when memory is short for a further one, that is what is said at the end. */
+/* The first always finds a place; that memory was short for others is said at the end. */
 static void record(copse_scope *scope, copse_error *error) {
   for (size_t i = 0; i < scope->error_count; i++) {
     if (copse__error_same(scope->errors[i], error)) {
@@ -309,7 +310,7 @@ void copse_scope_fail(copse_scope *scope, copse_error *error) {
   record(scope, error);
 }
 
-/* -------------------------------------------------------------------------------------- beginning */
+/* --- beginning -------------------------------------------------------------------------------- */
 
 copse_scope *copse__scope_new(copse *rt, copse_scope *parent, const copse_scope_options *options,
                               copse_scope_done_cb done, void *arg, const copse_member_cbs *cbs) {
@@ -348,7 +349,7 @@ copse_scope *copse_scope_new(copse *rt, copse_scope *parent, const copse_scope_o
 
 copse_scope *copse_scope_parent(const copse_scope *scope) { return scope->parent; }
 
-/* ----------------------------------------------------------------------------------------- ending */
+/* --- ending ----------------------------------------------------------------------------------- */
 
 static void check(copse_scope *scope) {
   if (!scope->sealed || scope->ended) return;
@@ -398,8 +399,8 @@ static void release_scope(copse__grave *grave) {
 }
 
 void copse__scopes_run(copse *rt, bool *any) {
-  /* Those that end meanwhile come in the next round: a task that opens one scope after the other must
-   * not keep the turn from reading links. */
+  /* Those that end meanwhile come in the next round: a task that opens one scope after the other
+   * must not keep the turn from reading links. */
   copse__list now;
   copse__list_init(&now);
   copse__list_move(&now, &rt->scopes_ended);
@@ -417,8 +418,8 @@ void copse__scopes_run(copse *rt, bool *any) {
   }
 }
 
-/* Frees a tree that is not going to end any more, when the runtime itself is freed. Members of others are left alone: they
- * belong to whoever embedded them, and are in no scope afterwards. */
+/* Frees a tree that is not going to end any more, when the runtime itself is freed. Members of
+ * others are left alone: they belong to whoever embedded them, and are in no scope afterwards. */
 void copse__scope_abandon(copse_scope *scope) {
   while (!copse__list_empty(&scope->members)) {
     copse_member *member = copse__of(scope->members.next, copse_member, link);

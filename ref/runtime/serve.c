@@ -2,16 +2,17 @@
  *
  * The callee's end of a context.
  *
- * It *is* a scope: what the handler starts lives in it, and the handler itself is its first member. The terminal goes out
- * when the handler has said its result and all of that has ended; so it never tells of something that is still
- * running, and an error anywhere in it is not lost but is the result.
+ * It *is* a scope: what the handler starts lives in it, and the handler itself is
+ * its first member. The terminal goes out when the handler has said its result and
+ * all of that has ended; so it never tells of something that is still running, and
+ * an error anywhere in it is not lost but is the result.
  */
 #include "runtime/internal.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* -------------------------------------------------------------------------------------------- serving */
+/* --- serving ---------------------------------------------------------------------------------- */
 
 static void on_handler_cancel(copse_member *member, void *arg) {
   copse_context *ctx = arg;
@@ -121,7 +122,7 @@ copse_context *copse__context_serve(copse__link *link, const copse_event *event,
 
 fail:
   if (ctx) copse__context_retire(ctx);
-  /* Without an answer the opener would wait for ever; and an actor that cannot take copse.actor is none. */
+  /* Else the opener would wait for ever; and an actor that cannot take copse.actor is none. */
   if (copse_wire_refuse(link->wire, event->context, COPSE_CODE_NO_MEMORY, "out of memory") ==
       COPSE_ENOMEM)
     copse__link_abort(link, COPSE_CODE_NO_MEMORY, "out of memory");

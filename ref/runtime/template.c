@@ -2,28 +2,27 @@
  *
  * template.c: a parent and its template.
  *
- * Executing a program again and again does the same work again and again: loading libraries, building
- * an interpreter. A template is a process that has done it once and waits. Asked for an actor, it
- * clones itself, and since it passes CLONE_PARENT, the clone is not its child but ours: we watch,
- * signal and reap it like any other, and the death of the template means nothing to it. What makes it
- * an actor of its own (link, descriptors, environment, directory, group) comes with the request; the
- * other side of this is template_serve.c.
+ * Executing a program again and again does the same work again and again: loading libraries,
+ * building an interpreter. A template is a process that has done it once and waits. Asked for an
+ * actor, it clones itself, and since it passes CLONE_PARENT, the clone is not its child but ours:
+ * we watch, signal and reap it like any other, and the death of the template means nothing to it.
+ * What makes it an actor of its own (link, descriptors, environment, directory, group) comes with
+ * the request; the other side of this is template_serve.c.
  *
  * Whatever goes wrong, the answer is one: the template is killed, with anything it may have begun,
  * and the command is executed. For this to be right, no clone may be lost:
  *
  *   - The first act of a clone, before it is of any use, is to report its number. A clone that has
  *     not reported bears in its environment a mark that this template alone has. So when we stop
- *     waiting for a report, we first see the template die, after which no clone can come into being,
- *     and then kill and reap every child of ours with that mark: whichever has reported too late has
- *     reported to nobody, and has run nothing of a user's.
- *   - The wait is bounded: it ends when the template is seen dead or stopped, or after a time in which
- *     even a busy machine should have answered. After a few failures we stop trying.
- *   - When we die, the template is killed by the system; its end of the socket, which nothing that we
- *     start inherits, sees it too.
+ *     waiting for a report, we first see the template die, after which no clone can come into
+ *     being, and then kill and reap every child of ours with that mark: whichever has reported too
+ *     late has reported to nobody, and has run nothing of a user's.
+ *   - The wait is bounded: it ends when the template is seen dead or stopped, or after a time in
+ *     which even a busy machine should have answered. After a few failures we stop trying.
+ *   - When we die, the template is killed by the system; its end of the socket, which nothing that
+ *     we start inherits, sees it too.
  *
- * A process has at most one template, from its second actor on: who has a single child shall not pay
- * for two.
+ * A process has one template at most, from its second child on: a single one shall not cost two.
  */
 #include "runtime/process.h"
 
@@ -78,7 +77,7 @@ static void on_exit_seen(copse__proc *proc) {
   copse__template_end(copse__of(proc, copse__template, proc));
 }
 
-/* --- waiting for its word ---------------------------------------------------------------------- */
+/* --- waiting for its word --------------------------------------------------------------------- */
 
 /* It is dead or stopped, so that no word will come. */
 static bool is_still(const copse__template *template) {
@@ -100,7 +99,7 @@ static bool hear(const copse__template *template, void *message, size_t size) {
   }
 }
 
-/* --- its beginning ----------------------------------------------------------------------------- */
+/* --- its beginning ---------------------------------------------------------------------------- */
 
 /* Our environment, but for what makes a process a certain actor. A clone cannot change what the
  * system shows of its environment, except in place: so the variables by which adopt.c tells whose a
@@ -165,7 +164,7 @@ static bool start(copse *rt, copse__template *template, const char *const *argv)
   return false;
 }
 
-/* --- a request --------------------------------------------------------------------------------- */
+/* --- a request -------------------------------------------------------------------------------- */
 
 static size_t size_of(const char *const *words, uint32_t *count) {
   size_t size = 0;
@@ -274,7 +273,7 @@ copse_status copse__template_spawn(copse *rt, copse__template *template,
   if (!child->pid) return COPSE_EAGAIN;
   child->pidfd = (int)syscall(SYS_pidfd_open, child->pid, 0);
   if (child->pidfd >= 0) return COPSE_OK;
-  /* There is no descriptor for it. Where the system has no such thing (valgrind), there never is. */
+  /* It has no descriptor; where the system has none at all (valgrind), it never does. */
   if (errno == ENOSYS) template->failures = FAILURES_MAX;
   kill(child->pid, SIGKILL);
   while (waitid(P_PID, (id_t)child->pid, &info, WEXITED) != 0 && errno == EINTR) continue;

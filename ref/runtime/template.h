@@ -52,9 +52,9 @@ typedef struct copse__template {
 } copse__template;
 
 /* Clones an actor from the template `template_argv`, starting or replacing that if need be. Blocks
- * like copse__spawn, and for at most a few seconds, once, if the template has been stopped or hangs.
- * COPSE_OK: *child is set, and must be reaped. COPSE_EAGAIN: there is no process, and the command is
- * to be executed instead, which will also tell what is wrong with it. */
+ * like copse__spawn, and for at most a few seconds, once, if the template has been stopped or
+ * hangs. COPSE_OK: *child is set, and must be reaped. COPSE_EAGAIN: there is no process, and the
+ * command is to be executed instead, which will also tell what is wrong with it. */
 copse_status copse__template_spawn(copse *rt, copse__template *template,
                                    const char *const *template_argv, const copse__spawn_args *args,
                                    const char *mark, copse__spawned *child);

@@ -2,16 +2,16 @@
  *
  * template_serve.c: a process from which actors are cloned.
  *
- * It sleeps until its parent asks (see template.c), clones itself, and goes back to sleep. The clone
- * becomes what an executed child would be: it has its parent's parent for a parent, is killed with it,
- * leads a group, has the descriptors, the environment and the directory that it is to have and no
- * other, shows its own command line, and then returns from copse_template_serve, so that what called
- * that goes on as if it had been started this moment.
+ * It sleeps until its parent asks (see template.c), clones itself, and goes back to sleep. The
+ * clone becomes what an executed child would be: it has its parent's parent for a parent, is killed
+ * with it, leads a group, has the descriptors, the environment and the directory that it is to have
+ * and no other, shows its own command line, and then returns from copse_template_serve, so that
+ * what called that goes on as if it had been started this moment.
  *
- * The clone is a fork by hand, because no function of the C library passes CLONE_PARENT. A fork
- * by hand is harmless in a process with one thread and no fork handlers, if two things that the kernel
- * and the C library know about a thread are told anew: where its number is kept, and its list of
- * robust mutexes.
+ * The clone is a fork by hand, because no function of the C library passes
+ * CLONE_PARENT. A fork by hand is harmless in a process with one thread and no fork
+ * handlers, if two things that the kernel and the C library know about a thread are
+ * told anew: where its number is kept, and its list of robust mutexes.
  *
  * What clones of one template have in common and executed programs have not: the layout of their
  * memory, the canary of their stacks, and the seed of their interpreter's hashes.
@@ -56,7 +56,7 @@ typedef struct server {
   size_t fd_count;
 } server;
 
-/* --- what can be known beforehand --------------------------------------------------------------- */
+/* --- what can be known beforehand ------------------------------------------------------------- */
 
 /* Fields 48 and 49 of /proc/self/stat, of which the second stands between parentheses and may hold
  * anything. */
@@ -114,7 +114,7 @@ static copse_status prepare(server *s, char **why) {
   return chdir("/") == 0 ? COPSE_OK : COPSE_ESYSTEM; /* so that none is kept busy by us */
 }
 
-/* --- in the clone ------------------------------------------------------------------------------- */
+/* --- in the clone ----------------------------------------------------------------------------- */
 
 /* The link takes the place of the socket to our former parent; what else there is is closed. */
 static bool take_descriptors(const server *s) {
@@ -177,7 +177,7 @@ static void become(const server *s, int *argc, char ***argv) {
   memcpy(s->mark_area, r->mark, strlen(r->mark));
 }
 
-/* --- in the template ---------------------------------------------------------------------------- */
+/* --- in the template -------------------------------------------------------------------------- */
 
 /* 0 in the clone. The kernel takes the address of the number as the fourth or the fifth argument,
  * depending on the processor; neither of the two means anything else here. */

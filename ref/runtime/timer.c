@@ -2,11 +2,12 @@
  *
  * Timers.
  *
- * Every scope with a deadline, every context under cancellation and every link with a heartbeat has one, so they must
- * be cheap to start and stop, must not allocate, and must fire in the turn and not inside a libuv callback. They are
- * kept in a pairing heap whose links live in the timers; one libuv timer stands for the first of them, and is only
- * moved when it would fire too late (see loop.c): firing too early costs one empty turn, moving it each time a deadline
- * is met would cost a heap operation per context.
+ * Every scope with a deadline, every context under cancellation and every link with a heartbeat has
+ * one, so they must be cheap to start and stop, must not allocate, and must fire in the turn and
+ * not inside a libuv callback. They are kept in a pairing heap whose links live in the timers; one
+ * libuv timer stands for the first of them, and is only moved when it would fire too late (see
+ * loop.c): firing too early costs one empty turn, moving it each time a deadline is met would cost
+ * a heap operation per context.
  */
 #include "runtime/internal.h"
 
@@ -25,7 +26,8 @@ static copse__timer *meld(copse__timer *a, copse__timer *b) {
   return a;
 }
 
-/* The children of a removed timer become one heap: pairs from the left, then together. Iterative: there may be many. */
+/* Makes one heap of a removed timer's children: pairs from the left, then all. They may be many:
+ * no recursion. */
 static copse__timer *meld_children(copse__timer *first) {
   copse__timer *pairs = NULL, *whole = NULL;
   while (first) {

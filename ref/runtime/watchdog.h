@@ -35,8 +35,8 @@ void copse__watchdog_set_grace(copse__watchdog *dog, uint32_t grace_ms);
 copse_status copse__watchdog_add_link(copse__watchdog *dog, int fd);
 void copse__watchdog_forget_link(copse__watchdog *dog, int fd);
 
-/* Has the C library do all that a process does for its first thread only, which is then there in the
- * clones of this process. */
+/* Has the C library do all that a process does for its first thread only, which is then there in
+ * the clones of this process. */
 void copse__watchdog_rehearse(void);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Actors that are cloned from a template, and templates that fail at every point at which they can: the
- * actor is there all the same, and nothing is left (see stage_deinit).
+ * Actors that are cloned from a template, and templates that fail at every point at which they can:
+ * the actor is there all the same, and nothing is left (see stage_deinit).
  */
 #include "test/stage.h"
 

@@ -272,8 +272,9 @@ static void litter(stage *s, copse_child *child) {
                    COPSE_OK);
 }
 
-/* A helper program of this one's own, in a session of its own or not. Returns when it is executed: until then it shows
- * the environment that this program began with, which knows nothing of the runtimes that the tests before had. */
+/* A helper program of this one's own, in a session of its own or not. Returns when it is executed:
+ * until then it shows the environment that this program began with, which knows nothing of the
+ * runtimes that the tests before had. */
 static pid_t helper(bool apart) {
   int ends[2];
   char byte;

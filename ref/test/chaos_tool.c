@@ -2,11 +2,13 @@
  *
  * The chaos test: hurts a living tree of 16 processes and looks whether anything is left behind.
  *
- * Each round runs tree.lua, waits until a random number of its processes is up, and sends SIGKILL, SIGTERM, SIGINT or SIGSTOP to
- * a random one of them, the root included. A tree that cannot end by itself is told to end. This program is a
- * subreaper, so whatever escapes from the tree becomes its child and cannot hide. Afterwards it demands: no process
- * alive, nothing for it to reap that a surviving process of the tree should have reaped, no socket file, and the
- * right story from every parent that survived. A round is decided by its seed alone (but for the scheduler), so a failing seed can be run again.
+ * Each round runs tree.lua, waits until a random number of its processes is up, and sends SIGKILL,
+ * SIGTERM, SIGINT or SIGSTOP to a random one of them, the root included. A tree that cannot end by
+ * itself is told to end. This program is a subreaper, so whatever escapes from the tree becomes its
+ * child and cannot hide. Afterwards it demands: no process alive, nothing for it to reap that a
+ * surviving process of the tree should have reaped, no socket file, and the right story from every
+ * parent that survived. A round is decided by its seed alone (but for the scheduler), so a failing
+ * seed can be run again.
  *
  * usage: chaos-tool COPSE DIRECTORY-OF-TREE ROUNDS [SEED]      prints TAP
  */
@@ -71,7 +73,7 @@ __attribute__((format(printf, 2, 3))) static void fail(round_t *r, const char *f
   va_end(args);
 }
 
-/* ---- what the tree tells ---- */
+/* --- what the tree tells ---------------------------------------------------------------------- */
 
 static void on_line(round_t *r, char *line) {
   actor a = {0};
@@ -112,7 +114,7 @@ static bool saw(const round_t *r, const char *line, bool whole) {
   return false;
 }
 
-/* ---- processes ---- */
+/* --- processes -------------------------------------------------------------------------------- */
 
 static void reap(round_t *r) {
   int status;
@@ -134,7 +136,8 @@ static void on_child(int sig) {
   errno = saved;
 }
 
-/* Waits until `ready` says so; false when the watchdog ran out. Turns only on events: lines and deaths. */
+/* Waits until `ready` says so; false when the watchdog ran out. Turns only on
+ * events: lines and deaths. */
 static bool wait_until(round_t *r, int wake, bool (*ready)(round_t *)) {
   int64_t limit = now_ms() + WATCHDOG_MS;
   for (;;) {
@@ -200,7 +203,7 @@ static void kill_survivors(round_t *r) {
   }
 }
 
-/* ---- files ---- */
+/* --- files ------------------------------------------------------------------------------------ */
 
 /* Removes what is below `path`; counts what was no directory. */
 static int remove_below(const char *path, char *first, size_t size) {
@@ -225,7 +228,7 @@ static int remove_below(const char *path, char *first, size_t size) {
   return files;
 }
 
-/* ---- a round ---- */
+/* --- a round ---------------------------------------------------------------------------------- */
 
 static const struct {
   int number;
@@ -250,7 +253,8 @@ static void check_story(round_t *r, const actor *victim, int sig) {
     snprintf(line, sizeof line, "tree died %s %d", victim->name, sig);
     if (!saw(r, line, true)) fail(r, "the root did not see: %s", line);
   } else if (sig == SIGTERM) {
-    /* It was cancelled; or did not manage before its parent lost patience; or what it tells of is a leaf that did not. */
+    /* It was cancelled; or did not manage before its parent lost patience; or what
+     * it tells of is a leaf that did not. */
     char died[128];
     snprintf(line, sizeof line, "%s cancelled %s -", parent, victim->name);
     snprintf(died, sizeof died, "%s died %s", parent, victim->name);
@@ -324,7 +328,8 @@ static void run_round(round_t *r, const char *copse, const char *tree, int wake,
     bool is_root = victim.pid == r->root;
     bool ends_itself = sig == SIGKILL || (sig == SIGTERM && strcmp(victim.mode, "blocked")) ||
                        (sig == SIGINT && is_root);
-    if (!ends_itself) { /* children ignore SIGINT, a stopped one does nothing, a blocked one has no time */
+    /* Children ignore SIGINT, a stopped one does nothing, a blocked one has no time. */
+    if (!ends_itself) {
       kill(r->root, SIGTERM);
       if (is_root) kill(r->root, SIGCONT);
     }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * A link's whole life: greeting, silence, loss, violation, the graceful end; and what copse_pump does in the middle of
- * user code. Where a conforming peer would be in the way, the other end is a bare descriptor. */
+ * A link's whole life: greeting, silence, loss, violation, the graceful end; and
+ * what copse_pump does in the middle of user code. Where a conforming peer would be
+ * in the way, the other end is a bare descriptor. */
 #include "runtime_core_pair.h"
 
 #include <fcntl.h>
@@ -10,7 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* -------------------------------------------------------------------- a link whose other end is the test */
+/* --- a link whose other end is the test ------------------------------------------------------- */
 
 typedef struct bare {
   copse *rt;
@@ -131,7 +132,7 @@ static void greet(bare *b, tongue *t) {
   }
 }
 
-/* -------------------------------------------------------------------------------------------- greeting */
+/* --- greeting --------------------------------------------------------------------------------- */
 
 static void
 a_peer_that_leaves_at_any_byte_of_its_hello_is_a_lost_link_and_nothing_more(void **state) {
@@ -239,7 +240,7 @@ static void another_actor_than_expected_is_told_wrong_actor(void **state) {
   bare_end(&b);
 }
 
-/* ------------------------------------------------------------------------------------------------ loss */
+/* --- loss ------------------------------------------------------------------------------------- */
 
 typedef struct counted {
   int dones, cancels;
@@ -494,10 +495,11 @@ static void a_peer_that_does_not_read_does_not_stop_the_reading_of_its_bytes(voi
   copse_export(b.rt, "counted", serve_counted, &far, COPSE_FROM_ANYONE, false);
   int small = 4096;
   setsockopt(b.link->wfd, SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
-  /* As many refusals as it takes to fill the descriptor: it goes on reading, and holds no more than the limits allow. */
+  /* As many refusals as it takes to fill the descriptor: it goes on reading, and
+   * holds no more than the limits allow. */
   copse_wire_open_args args = {
-      .target =
-          "no such target, and a long name of it at that: ........................................................",
+      .target = "no such target, and a long name of it at that: ............................"
+                "............................",
       .deadline_ms = -1};
   uint64_t id;
   for (int i = 0; i < 200; i++) {
@@ -519,7 +521,7 @@ static void a_peer_that_does_not_read_does_not_stop_the_reading_of_its_bytes(voi
   bare_end(&b);
 }
 
-/* ------------------------------------------------------------------------------------------ heartbeats */
+/* --- heartbeats ------------------------------------------------------------------------------- */
 
 static void
 an_idle_side_keeps_its_promise_and_a_silent_peer_is_reported_and_forgiven(void **state) {
@@ -548,7 +550,7 @@ an_idle_side_keeps_its_promise_and_a_silent_peer_is_reported_and_forgiven(void *
   bare_end(&b);
 }
 
-/* ------------------------------------------------------------------------------------------------ pump */
+/* --- pump ------------------------------------------------------------------------------------- */
 
 typedef struct hot {
   copse_job job;
@@ -583,7 +585,8 @@ static void serve_hot(copse_context *ctx, copse_bytes args, void *arg) {
   copse_accept_items(ctx, (copse_credit){100, 10000});
 }
 
-/* User code of b that computes and computes: what happens around it can only come in through the pump. */
+/* User code of b that computes and computes: what happens around it can only come
+ * in through the pump. */
 static void hot_loop(copse_job *job) {
   hot *h = (hot *)(void *)job;
   pair *p = h->p;
@@ -678,7 +681,7 @@ static void a_loss_inside_the_pump_is_told_in_the_turn(void **state) {
   pair_free(p);
 }
 
-/* ------------------------------------------------------------------------------------ pairs of pipes */
+/* --- pairs of pipes --------------------------------------------------------------------------- */
 
 static void a_link_may_be_a_pair_of_pipes(void **state) {
   copse *rt[2];

@@ -12,7 +12,7 @@
 
 #define TOKEN "0123456789abcdef"
 
-/* -------------------------------------------------------------------------------------- addresses */
+/* --- addresses -------------------------------------------------------------------------------- */
 
 static void addresses_are_read_strictly(void **state) {
   static const struct {
@@ -85,7 +85,7 @@ static void secrets_are_equal_only_when_all_of_them_is(void **state) {
   assert_false(copse__equal_secret("", 0, "abc", 3));
 }
 
-/* ---------------------------------------------------------------------- two actors and an address */
+/* --- two actors and an address ---------------------------------------------------------------- */
 
 typedef struct net {
   uv_loop_t loop;

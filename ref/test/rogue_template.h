@@ -5,7 +5,8 @@
 #ifndef COPSE_TEST_ROGUE_TEMPLATE_H
 #define COPSE_TEST_ROGUE_TEMPLATE_H
 
-/* Speaks with its parent as a template does, up to the point that `how` names, and goes wrong there:
+/* Speaks with its parent as a template does, up to the point that `how` names, and
+ * goes wrong there:
  *
  *   dead      exits before its hello          stranger   is of another version
  *   stopped   stops itself when asked         dying      exits when asked

@@ -5,8 +5,9 @@
  *   rogue-tool STEP...                 spawned as an actor: plays on the link of COPSE_LINK
  *   rogue-tool dial unix:PATH STEP...  connects like any stranger
  *
- * A robust program is one that survives its peers, so its tests need peers that are wrong in exactly one way. Each is a
- * script, given as arguments and done in order; what a test is about can then be read where the test is:
+ * A robust program is one that survives its peers, so its tests need peers that are wrong in
+ * exactly one way. Each is a script, given as arguments and done in order; what a test is about can
+ * then be read where the test is:
  *
  *   hello            a good HELLO, as whom the environment says
  *   hello=COUNT      its first COUNT bytes, or without its last -COUNT
@@ -20,18 +21,21 @@
  *   bomb=ID:depth, bomb=ID:count  an OPEN whose arguments nest too deep, claim to be too many
  *   calls=FIRST:COUNT:TARGET  so many OPENs, one after the other, and nothing is read
  *   pings=COUNT      so many PINGs
- *   started, returned, failed, cancelled   an answer on the first context that was opened here, reading until it is
- *   until=KIND       reads until a frame of this kind has come, and says so; the code of an ERROR or BYE, too
+ *   started, returned, failed, cancelled  an answer on the first context that was opened here,
+ *                    reading until it is
+ *   until=KIND       reads until a frame of this kind has come, and says so; the code of an ERROR
+ *                    or BYE, too
  *   eof              reads until the end of the input, and says so
  *   close, shut      closes the link; only its outgoing half
  *   say=TEXT, grumble=TEXT   a line on the standard output, on the standard error output
  *   ignore=SIGNAL    from here on; a number
- *   detach           a grandchild in a session of its own that holds all that it inherits and ignores SIGTERM
+ *   detach           a grandchild in a session of its own that holds all that it inherits and
+ *                    ignores SIGTERM
  *   detach-away      the same, that holds nothing
  *   stop, hang, spin, exit=STATUS, die=SIGNAL
  *
- * Without hang and the like it exits with 0 at the end of the script, and with 9 when the link ended before a frame
- * that it waited for. */
+ * Without hang and the like it exits with 0 at the end of the script, and with 9 when the link
+ * ended before a frame that it waited for. */
 #include <copse/wire.h>
 
 #include <errno.h>
@@ -61,7 +65,7 @@ __attribute__((noreturn)) static void quit(int status, const char *what) {
   exit(status);
 }
 
-/* --- writing ----------------------------------------------------------------------------------- */
+/* --- writing ---------------------------------------------------------------------------------- */
 
 static void put(const void *data, size_t size) {
   const uint8_t *at = data;
@@ -185,7 +189,7 @@ static void put_items(uint64_t id, long count, size_t size) {
   free(bytes);
 }
 
-/* --- reading ----------------------------------------------------------------------------------- */
+/* --- reading ---------------------------------------------------------------------------------- */
 
 static bool get(void *data, size_t size) {
   uint8_t *at = data, waste[4096];
@@ -270,7 +274,7 @@ static void answer(unsigned kind) {
   put_buf(kind, actor_context, &buf);
 }
 
-/* --- the process ------------------------------------------------------------------------------- */
+/* --- the process ------------------------------------------------------------------------------ */
 
 static void detach(bool away) {
   pid_t pid = fork();
@@ -392,7 +396,7 @@ static void play(const char *step) {
   fflush(stdout);
 }
 
-/* --- getting there ----------------------------------------------------------------------------- */
+/* --- getting there ---------------------------------------------------------------------------- */
 
 static void dial(const char *address) {
   struct sockaddr_un to = {.sun_family = AF_UNIX};

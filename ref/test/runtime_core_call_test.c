@@ -80,7 +80,8 @@ static void wait_for_ever(copse_context *ctx, copse_bytes args, void *arg) {
   (void)arg;
 }
 
-/* LINK-007: what waits behind other messages when BYE comes is not begun any more, and whoever waits is told. */
+/* LINK-007: what waits behind other messages when BYE comes is not begun any more,
+ * and whoever waits is told. */
 static void a_call_that_was_not_begun_before_bye_fails_with_closing(void **state) {
   enum { BEFORE = 4, SIZE = 60000 };
   static uint8_t large[SIZE] = {0x91, 0xc5, (SIZE - 4) >> 8, (SIZE - 4) & 0xff};

@@ -365,7 +365,7 @@ static void a_scope_opens_nothing_once_it_is_cancelled(void **state) {
   finish(&f);
 }
 
-/* ------------------------------------------------------------------------- three in a row: a -> b -> b */
+/* --- three in a row: a -> b -> b -------------------------------------------------------------- */
 
 static void relay(copse_context *ctx, copse_bytes args, void *arg) {
   pair *p = arg;
@@ -424,9 +424,10 @@ static void an_error_passes_a_relay_with_the_path_it_came(void **state) {
   finish(&f);
 }
 
-/* ------------------------------------------------------------------------------- cancel at every moment */
+/* --- cancel at every moment ------------------------------------------------------------------- */
 
-/* A stream there and back, cancelled after the n-th turn: whatever the moment, both ends end, once. */
+/* A stream there and back, cancelled after the n-th turn: whatever the moment,
+ * both ends end, once. */
 static bool echo_item(copse_context *ctx, copse_bytes value, void *arg) {
   (void)arg;
   copse_send(ctx, value);
@@ -472,7 +473,7 @@ static void cancelled_at_any_moment_a_stream_ends_once_on_both_sides(void **stat
   }
 }
 
-/* ------------------------------------------------------------------------------------- holds and phases */
+/* --- holds and phases ------------------------------------------------------------------------- */
 
 static void what_is_opened_on_a_held_peer_waits_and_keeps_its_order(void **state) {
   fixture f;
@@ -521,9 +522,8 @@ an_actor_that_has_not_started_says_not_ready_and_one_that_ends_says_closing(void
   copse_error_unref(f.near.error);
   f.near = (near_end){.take = true};
   f.p->b->phase = COPSE__READY;
-  copse_scope_seal(
-      f.p->b->root,
-      NULL); /* nothing but services left: served contexts may finish, no new ones come */
+  /* Nothing but services left: served contexts may finish, no new ones come. */
+  copse_scope_seal(f.p->b->root, NULL);
   pair_settle(f.p);
   open_wait(f.p->to_b, f.scope, &f.near, -1);
   pair_until(f.p, &f.near.done);

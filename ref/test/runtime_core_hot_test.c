@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Code that computes and does not come back: the CPU-time timer asks it to look at its links, and only when there is something to see. */
+ * Code that computes and does not come back: the CPU-time timer asks it to look at its links, and
+ * only when there is something to see. */
 #include "runtime_core_pair.h"
 
 #include <time.h>
@@ -38,7 +39,8 @@ static void burn_ms(long ms) {
 static void burn(copse_job *job) {
   burner *h = (burner *)(void *)job;
   copse_scope *scope = copse_context_scope(h->far);
-  /* Once in any case: what was read together with the frame that began this may be in the engine already. */
+  /* Once in any case: what was read together with the frame that began this may be
+   * in the engine already. */
   while (!h->asked) burn_ms(1);
   copse_pump(h->p->b);
   h->asked = 0;

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: MIT
  *
- * Every allocation of a busy scene fails in turn: something may be refused, a context may fail, a link may be given up; but
- * everything that began ends, once, and nothing is lost or touched after it is gone. The program is linked so that the
- * library's allocations come through here (--wrap). */
+ * Every allocation of a busy scene fails in turn: something may be refused, a
+ * context may fail, a link may be given up; but everything that began ends,
+ * once, and nothing is lost or touched after it is gone. The program is linked
+ * so that the library's allocations come through here (--wrap). */
 #include "failing_memory.h"
 #include "runtime_core_pair.h"
 
 #include <stdio.h>
 #include <unistd.h>
 
-/* ------------------------------------------------------------------------------------------- the scene */
+/* --- the scene -------------------------------------------------------------------------------- */
 
 static int opened, concluded, served, ended;
 

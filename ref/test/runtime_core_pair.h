@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Two runtimes in one process, on one loop, with a link between them: everything that the core does can be watched from
- * both ends, in one debugger, without a process or a socket file. */
+ * Two runtimes in one process, on one loop, with a link between them: everything that the core does
+ * can be watched from both ends, in one debugger, without a process or a socket file. */
 #ifndef COPSE_TEST_RUNTIME_CORE_PAIR_H
 #define COPSE_TEST_RUNTIME_CORE_PAIR_H
 
@@ -37,14 +37,16 @@ typedef struct pair_options {
 pair *pair_new(const pair_options *options);
 /* Checks that everything is given back: descriptors, handles. */
 void pair_free(pair *p);
-/* One turn of a loop, sleeping before it only while nothing at all is due. (With UV_RUN_ONCE a loop goes to sleep after what was
- * due before its poll, and a test would not get to look at that.) */
+/* One turn of a loop, sleeping before it only while nothing at all is due. (With UV_RUN_ONCE a loop
+ * goes to sleep after what was due before its poll, and a test would not get to look at that.) */
 void pair_turn(uv_loop_t *loop);
 /* Turns the loop until `*flag`. A hang is ended by an alarm, not by a clock of ours. */
 void pair_until(pair *p, const bool *flag);
-/* Turns the loop until nothing is on its way between the two any more: a PING there and back, both ways. */
+/* Turns the loop until nothing is on its way between the two any more: a PING there
+ * and back, both ways. */
 void pair_settle(pair *p);
-/* A value for tests: an encoded string, integer or array of one integer, valid until the next but three. */
+/* A value for tests: an encoded string, integer or array of one integer, valid
+ * until the next but three. */
 copse_bytes pair_str(const char *text);
 copse_bytes pair_int(int64_t value);
 int64_t pair_int_of(copse_bytes value);

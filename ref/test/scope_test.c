@@ -444,7 +444,7 @@ static void a_runtime_may_be_freed_while_its_tree_lives(void **state) {
   /* The teardown frees it; the sanitizer counts. */
 }
 
-/* ------------------------------------------------------------------------------- jobs and timers */
+/* --- jobs and timers -------------------------------------------------------------------------- */
 
 static int order[8], order_count;
 

@@ -112,7 +112,7 @@ static void give_kind(struct scene *scene, unsigned kind) {
   give(scene, kind, false, scene->id, payload_of(kind, bytes, sizeof bytes));
 }
 
-/* ------------------------------------------------------------------------------- judging */
+/* --- judging ---------------------------------------------------------------------------------- */
 
 static const char *outcome_of(uint8_t cell) {
   switch (cell) {
@@ -149,7 +149,7 @@ static void judge(const copse__machine *machine, unsigned from, unsigned event, 
              machine->event_names[event], machine->state_names[state], machine->state_names[cell]);
 }
 
-/* -------------------------------------------------------------------------------- opener */
+/* --- opener ----------------------------------------------------------------------------------- */
 
 static void open_large(struct scene *scene) {
   static uint8_t body[200000] = {0x91, 0xc6, 0, 3, 0x0d, 0x3a};
@@ -285,7 +285,7 @@ static void every_cell_of_the_life_at_the_opener(void **unused) {
   assert_int_equal(never, 1);
 }
 
-/* -------------------------------------------------------------------------------- callee */
+/* --- callee ----------------------------------------------------------------------------------- */
 
 static unsigned callee_state(const struct scene *scene) {
   const copse__context *ctx = copse__context_find(scene->wire, scene->id);
@@ -399,7 +399,7 @@ static void every_cell_of_the_life_at_the_callee(void **unused) {
   assert_int_equal(callers, 6);
 }
 
-/* --------------------------------------------------------------------------------- halves */
+/* --- halves ----------------------------------------------------------------------------------- */
 
 /* A context that I serve, started, whose halves are in these states. */
 static void half_in(struct scene *scene, unsigned out, unsigned in) {
@@ -462,7 +462,8 @@ static void every_cell_of_the_half_that_sends(void **unused) {
           scene.status = copse_wire_started(scene.wire, scene.id, test_nil);
         } else {
           scene.status = copse_wire_end(scene.wire, scene.id);
-          /* A second END is granted to the caller, who is not to keep count: but none is written. */
+          /* A second END is granted to the caller, who is not to keep count: but
+           * none is written. */
           if (state == COPSE__HALF_ENDED) {
             take(&scene);
             assert_string_equal(test_log_text(&scene.kinds), "");
@@ -537,7 +538,7 @@ static void every_cell_of_the_half_that_receives(void **unused) {
     }
 }
 
-/* ----------------------------------------------------------------------------------- link */
+/* --- link ------------------------------------------------------------------------------------- */
 
 static void link_in(struct scene *scene, unsigned state) {
   scene_init(scene, false, state != COPSE__LINK_HELLO);

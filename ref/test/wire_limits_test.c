@@ -317,7 +317,7 @@ static void a_peer_that_never_reads_cannot_make_me_hold_more_than_the_bound(void
   if (it->mem.peak > bound) fail_msg("%zu bytes held, the bound is %zu", it->mem.peak, bound);
 }
 
-/* ------------------------------------------------------------------------ failing memory */
+/* --- failing memory --------------------------------------------------------------------------- */
 
 /* A conversation with everything in it; false if an engine could not even be made. */
 static bool scenario(test_pair *pair, long fail_at, bool after, int which, long *calls) {

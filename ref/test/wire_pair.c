@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ------------------------------------------------------------------------------- memory */
+/* --- memory ----------------------------------------------------------------------------------- */
 
 static void *test_resize(void *ud, void *ptr, size_t old_size, size_t new_size) {
   test_mem *mem = ud;
@@ -33,7 +33,7 @@ static void *test_resize(void *ud, void *ptr, size_t old_size, size_t new_size) 
 
 void test_mem_init(test_mem *mem) { *mem = (test_mem){.mem = {test_resize, mem}}; }
 
-/* ------------------------------------------------------------------------------ randomness */
+/* --- randomness ------------------------------------------------------------------------------- */
 
 uint64_t test_random_next(test_random *random) {
   uint64_t z = random->state += UINT64_C(0x9e3779b97f4a7c15);
@@ -46,7 +46,7 @@ uint64_t test_random_below(test_random *random, uint64_t bound) {
   return test_random_next(random) % bound;
 }
 
-/* ---------------------------------------------------------------------------------- log */
+/* --- log -------------------------------------------------------------------------------------- */
 
 void test_log_add(test_log *log, const char *format, ...) {
   va_list args;
@@ -152,7 +152,7 @@ size_t test_event_text(const copse_event *event, char *text, size_t size) {
   return at;
 }
 
-/* --------------------------------------------------------------------------------- pair */
+/* --- pair ------------------------------------------------------------------------------------- */
 
 copse_ref test_ref(const char *name, uint8_t id) {
   copse_ref ref;
@@ -274,7 +274,7 @@ void test_give(copse_wire *wire, copse_bytes bytes, size_t piece) {
   }
 }
 
-/* --------------------------------------------------------------------------------- frames */
+/* --- frames ----------------------------------------------------------------------------------- */
 
 void test_frame(copse_buf *buf, unsigned kind, bool more, uint64_t context, copse_bytes payload) {
   uint8_t head[COPSE_HEADER_SIZE] = {(uint8_t)(payload.size >> 16), (uint8_t)(payload.size >> 8),

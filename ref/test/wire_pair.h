@@ -8,7 +8,7 @@
 
 #include <stdio.h>
 
-/* ------------------------------------------------------------------------------- memory */
+/* --- memory ----------------------------------------------------------------------------------- */
 
 /* Counts what is allocated, and can be told to fail. */
 typedef struct test_mem {
@@ -21,7 +21,7 @@ typedef struct test_mem {
 
 void test_mem_init(test_mem *mem);
 
-/* ------------------------------------------------------------------------------ randomness */
+/* --- randomness ------------------------------------------------------------------------------- */
 
 /* A small generator of our own, so that a seed means the same everywhere. */
 typedef struct test_random {
@@ -32,7 +32,7 @@ uint64_t test_random_next(test_random *random);
 /* 0 <= number < bound */
 uint64_t test_random_below(test_random *random, uint64_t bound);
 
-/* ---------------------------------------------------------------------------------- log */
+/* --- log -------------------------------------------------------------------------------------- */
 
 /* A growing text. */
 typedef struct test_log {
@@ -49,7 +49,7 @@ void test_log_deinit(test_log *log);
 size_t test_event_text(const copse_event *event, char *text, size_t size);
 const char *test_event_name(copse_event_type type);
 
-/* --------------------------------------------------------------------------------- pair */
+/* --- pair ------------------------------------------------------------------------------------- */
 
 enum { OPENER, CALLEE };
 
@@ -80,7 +80,7 @@ copse_bytes test_take(copse_wire *wire);
 /* Gives bytes to an engine, in pieces of `piece`. */
 void test_give(copse_wire *wire, copse_bytes bytes, size_t piece);
 
-/* --------------------------------------------------------------------------------- frames */
+/* --- frames ----------------------------------------------------------------------------------- */
 
 void test_frame(copse_buf *buf, unsigned kind, bool more, uint64_t context, copse_bytes payload);
 copse_bytes test_hex(const char *hex, uint8_t *bytes, size_t size);

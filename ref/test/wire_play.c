@@ -2,11 +2,11 @@
  *
  * A game of random but legal moves at both ends of a link, with a referee.
  *
- * Either end opens contexts, sends items of all sizes (copied, lent, in parts), grants credit, ends,
- * stops, cancels, fails and answers, while bytes move in pieces of any size and events are pulled
- * now or later. The referee knows what was sent: items must arrive whole, in order and without a
- * gap; every context must end exactly once at its opener; and neither end may ever call the other
- * a violator. */
+ * Either end opens contexts, sends items of all sizes (copied, lent, in parts), grants credit,
+ * ends, stops, cancels, fails and answers, while bytes move in pieces of any size and events are
+ * pulled now or later. The referee knows what was sent: items must arrive whole, in order and
+ * without a gap; every context must end exactly once at its opener; and neither end may ever call
+ * the other a violator. */
 #include "wire_play.h"
 
 #include <stdlib.h>
@@ -75,7 +75,7 @@ static struct side *side_pick(struct play *play, int end) {
   return count ? all[choose(play, count)] : NULL;
 }
 
-/* --------------------------------------------------------------------------------- items */
+/* --- items ------------------------------------------------------------------------------------ */
 
 /* An item is a bin that tells who sent it, as which, and in its rest repeats that. */
 static size_t item_size(struct play *play) {
@@ -149,7 +149,7 @@ static void move_send(struct play *play, int end, struct side *side) {
   copse_buf_deinit(&head);
 }
 
-/* -------------------------------------------------------------------------------- events */
+/* --- events ----------------------------------------------------------------------------------- */
 
 static struct side *side_of(struct play *play, int end, const copse_event *event) {
   for (int i = 0; i < MOST_CONTEXTS; i++)
@@ -254,7 +254,7 @@ static void pull(struct play *play, int end, size_t most) {
   watch(play);
 }
 
-/* --------------------------------------------------------------------------------- moves */
+/* --- moves ------------------------------------------------------------------------------------ */
 
 static void move_open(struct play *play, int end) {
   struct side *side = side_new(play, end);

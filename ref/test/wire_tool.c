@@ -6,11 +6,11 @@
  *   wire-tool vector acceptor     an engine that plays this side of a link reads hexadecimal bytes
  *   wire-tool vector connector    from the standard input, and says what it makes of them
  *
- * A line of the input is bytes in hexadecimal that the engine receives, blanks ignored, a # begins a
- * comment. A line that begins with > holds whole frames that the engine is to have sent by then: the
- * tool makes it send frames of these kinds on these contexts. The engine is the actor `root` as the
- * acceptor and `child` as the connector, with default limits. What it says is a line per event, or
- * `violation CODE context WHY`, and at the end `sent HEX`: all that it has written. */
+ * A line of the input is bytes in hexadecimal that the engine receives, blanks ignored, a # begins
+ * a comment. A line that begins with > holds whole frames that the engine is to have sent by then:
+ * the tool makes it send frames of these kinds on these contexts. The engine is the actor `root` as
+ * the acceptor and `child` as the connector, with default limits. What it says is a line per event,
+ * or `violation CODE context WHY`, and at the end `sent HEX`: all that it has written. */
 #include "wire/engine.h"
 #include "wire_pair.h"
 
@@ -62,7 +62,7 @@ static int tables(void) {
   return 0;
 }
 
-/* ------------------------------------------------------------------------------ vectors */
+/* --- vectors ---------------------------------------------------------------------------------- */
 
 struct player {
   copse_wire *wire;

@@ -48,7 +48,7 @@ static void random_walks_survive_failing_memory_at_either_end(void **state) {
   assert_true(sum.items > 50 / SHARE);
 }
 
-/* ------------------------------------------------------------------------ split invariance */
+/* --- split invariance ------------------------------------------------------------------------- */
 
 /* A side that does the same at the same event, whenever that comes. */
 static void react(copse_wire *wire, const copse_event *event, test_log *log) {

@@ -105,7 +105,7 @@ copse_credit arg_window(const call *c, int field) {
   } else {
     items.integer = 16;
   }
-  /* Where one is zero nothing may be sent; the library takes a zero of bytes for its own default. */
+  /* A zero means that nothing may be sent; the library would take one of bytes for its default. */
   if (!items.integer || !bytes.integer) return (copse_credit){0, 0};
   return (copse_credit){(uint64_t)items.integer, (uint64_t)bytes.integer};
 }

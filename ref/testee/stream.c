@@ -2,9 +2,9 @@
  *
  * The handlers that send and take items.
  *
- * What sends does so until it is told "not now", and goes on when it is told that it may. What takes
- * puts each item into a queue and consumes from there, as its gate or the other direction allows;
- * the window bounds the queue.
+ * What sends does so until it is told "not now", and goes on when it is told that it may. What
+ * takes puts each item into a queue and consumes from there, as its gate or the other direction
+ * allows; the window bounds the queue.
  */
 #include "testee.h"
 

@@ -1,7 +1,8 @@
 -- SPDX-License-Identifier: MIT
 --
--- Each handler of the testee once, driven by an actor in Lua. What they owe in full is the
--- conformance suite's to judge; here it is shown that they are there, and that nothing of them stays.
+-- Each handler of the testee once, driven by an actor in Lua. What they owe in full
+-- is the conformance suite's to judge; here it is shown that they are there, and
+-- that nothing of them stays.
 --
 --     copse run ref/testee/test.lua TESTEE
 package.path = "bindings/lua/test/?.lua;" .. package.path
@@ -28,7 +29,9 @@ end)
 
 function M.main(command)
   local function map(target, args) return { "tck." .. target, args = copse.map(args) } end
-  local function with(fn) copse.nursery(function(n) fn(n:spawn("testee", { argv = { command } })) end) end
+  local function with(fn)
+    copse.nursery(function(n) fn(n:spawn("testee", { argv = { command } })) end)
+  end
   local function stat(a) return a:call("tck.stat") end
 
   -- What becomes of a context that is cancelled: its value, or the code of its error and that.
@@ -66,7 +69,8 @@ function M.main(command)
 
   case("arguments that are missing or wrong are refused", function(a)
     is(raises("key", a.call, a, "tck.gate").code, "bad_args")
-    is(raises("then", a.call, a, map("stubborn", { key = "k", ["then"] = "dance" })).code, "bad_args")
+    local err = raises("then", a.call, a, map("stubborn", { key = "k", ["then"] = "dance" }))
+    is(err.code, "bad_args")
     is(raises("size", a.call, a, map("source", { size = 7 })).code, "bad_args")
     is(raises("window", a.call, a, map("sink", { window = { 1 } })).code, "bad_args")
     is(raises("open", a.call, a, map("nursery", { open = { 1 } })).code, "bad_args")
@@ -125,8 +129,8 @@ function M.main(command)
       a:call("tck.open_gate", "k")
     end), "cancelled")
     is(table.concat(stat(a).log, " "), "c:begin c:failed=3 c:end")
-    is(cancelled(a, map("cleanup", { name = "d", key = "never", shield = 10, error = "acme.dirty" })),
-      "acme.dirty")
+    call = { name = "d", key = "never", shield = 10, error = "acme.dirty" }
+    is(cancelled(a, map("cleanup", call)), "acme.dirty")
     is(stat(a).log[5], "d:timeout")
     call = { target = "fails", args = { "inside" } }
     is(cancelled(a, map("cleanup", { name = "e", call = call })), "acme.quota")

@@ -3,8 +3,8 @@
  * The testee: what the conformance suite talks to in order to judge this implementation.
  *
  * It exports the handlers of conformance/TESTEE.md and knows nothing of the suite. This file has
- * the list of them, what they share, and those that answer at once or not at all; stream.c has those
- * that send and take items, tree.c those that start something.
+ * the list of them, what they share, and those that answer at once or not at all; stream.c has
+ * those that send and take items, tree.c those that start something.
  */
 #include "testee.h"
 

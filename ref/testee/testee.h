@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * What the handlers of the testee share: the call that each of them serves, its arguments, and gates.
+ * What the handlers of the testee share: the call that each of them serves, its
+ * arguments, and gates.
  */
 #ifndef TESTEE_H
 #define TESTEE_H
@@ -59,12 +60,12 @@ struct call {
 bool args_read(call *c, const struct field *fields, char *why, size_t size);
 int64_t arg_int(const call *c, int field, int64_t otherwise);
 copse_credit arg_window(const call *c, int field);
-/* A str as a C string, to be freed; `otherwise` where it was not given. NULL when memory is short. */
+/* A str as a C string, to be freed; `otherwise` where none was given. NULL: memory is short. */
 char *arg_text(const call *c, int field, const char *otherwise);
 bool arg_is(const call *c, int field, const char *text);
 
 /* gate.c */
-/* Calls `opened` when the gate is open, perhaps at once; gates are latches. False: out of memory. */
+/* Calls `opened` when the gate is open, perhaps at once; gates latch. False: memory is short. */
 bool gate_wait(call *c, copse_bytes key, void (*opened)(call *c));
 void gate_leave(call *c);
 /* 1: it was closed, 0: it was open, -1: out of memory. */

@@ -36,7 +36,7 @@ static bool life_allows(const copse__context *ctx, unsigned opener_event, unsign
                      : copse__callee[ctx->life][callee_event] != COPSE__MISUSE;
 }
 
-/* -------------------------------------------------------------------------------- OPEN */
+/* --- OPEN ------------------------------------------------------------------------------------- */
 
 static bool target_ok(const char *target, size_t size) {
   return size >= 1 && size <= COPSE_TARGET_MAX && copse__utf8((const uint8_t *)target, size);
@@ -146,7 +146,7 @@ void copse_wire_set_user(copse_wire *wire, uint64_t context, void *user) {
   if (live(wire, context, &ctx) == COPSE_OK) ctx->user = user;
 }
 
-/* ----------------------------------------------------------------------------- messages */
+/* --- messages --------------------------------------------------------------------------------- */
 
 static const uint8_t nil = 0xc0;
 
@@ -232,7 +232,7 @@ copse_status copse_wire_end(copse_wire *wire, uint64_t context) {
   return COPSE_OK;
 }
 
-/* ----------------------------------------------------------------------- STOP and CREDIT */
+/* --- STOP and CREDIT -------------------------------------------------------------------------- */
 
 copse_status copse_wire_stop(copse_wire *wire, uint64_t context) {
   copse__context *ctx;
@@ -271,7 +271,7 @@ copse_status copse_wire_credit(copse_wire *wire, uint64_t context, copse_credit 
   return COPSE_OK;
 }
 
-/* -------------------------------------------------------------------------------- CANCEL */
+/* --- CANCEL ----------------------------------------------------------------------------------- */
 
 static bool cause_ok(const copse_cause *cause) {
   const size_t size = strnlen(cause->message, sizeof cause->message);
@@ -325,7 +325,7 @@ copse_status copse_wire_cancel(copse_wire *wire, uint64_t context, const copse_c
   return COPSE_OK;
 }
 
-/* ----------------------------------------------------------------------------- terminals */
+/* --- terminals -------------------------------------------------------------------------------- */
 
 /* The caller's part of the context is over; the frame may still have to be written. */
 static void detach(copse_wire *wire, copse__context *ctx) {

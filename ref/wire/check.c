@@ -127,7 +127,7 @@ const char *copse__head_read(const uint8_t *at, const uint8_t *end, copse__head 
   return NULL;
 }
 
-/* --------------------------------------------------------------------------------------- text */
+/* --- text ------------------------------------------------------------------------------------- */
 
 bool copse__utf8(const uint8_t *text, size_t size) {
   const uint8_t *const end = text + size;
@@ -186,7 +186,7 @@ bool copse__ref_ok(copse_bytes content) {
   return reader.at == reader.end;
 }
 
-/* -------------------------------------------------------------------------------------- check */
+/* --- check ------------------------------------------------------------------------------------ */
 
 static const char *check_content(const copse__head *head, const uint8_t *content) {
   if (head->type == COPSE_STR && !copse__utf8(content, head->count)) return "str is not UTF-8";

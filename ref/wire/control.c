@@ -62,7 +62,7 @@ static bool map_walk(struct walk *walk, copse_bytes payload, const struct field 
 static bool error_walk(struct walk *walk, copse_bytes error, unsigned depth, unsigned *causes,
                        copse_bytes *values);
 
-/* ------------------------------------------------------------------------------ types */
+/* --- types ------------------------------------------------------------------------------------ */
 
 /* The elements of an array, one call each; false at the end. */
 static bool each(copse_reader *reader, uint32_t *left, copse_bytes *value) {
@@ -170,7 +170,7 @@ static bool fits(struct walk *walk, const struct field *field, copse_bytes value
   return false;
 }
 
-/* ------------------------------------------------------------------------------- walk */
+/* --- walk ------------------------------------------------------------------------------------- */
 
 /* Passes strictly over one value. */
 static bool pass(struct walk *walk, copse_reader *reader, unsigned depth, copse_bytes *value) {
@@ -260,7 +260,7 @@ static bool map_walk(struct walk *walk, copse_bytes payload, const struct field 
   return walk_fields(walk, payload, fields, count, values, 0, &causes);
 }
 
-/* --------------------------------------------------------------------- reading a field */
+/* --- reading a field -------------------------------------------------------------------------- */
 
 static uint64_t get_uint(copse_bytes value, uint64_t otherwise) {
   uint64_t number;
@@ -281,7 +281,7 @@ static copse_bytes get_text(copse_bytes value) {
   return text;
 }
 
-/* ------------------------------------------------------------------------------ HELLO */
+/* --- HELLO ------------------------------------------------------------------------------------ */
 
 enum { H_COPSE, H_ACTOR, H_AGENT, H_LIMITS, H_FEATURES, H_HEARTBEAT, H_TOKEN, H_COUNT };
 static const struct field hello_fields[H_COUNT] = {
@@ -402,7 +402,7 @@ copse_status copse__hello_send(copse_wire *wire) {
   return status;
 }
 
-/* -------------------------------------------------------------------------------- BYE */
+/* --- BYE -------------------------------------------------------------------------------------- */
 
 enum { B_CODE, B_MESSAGE, B_CONTEXT, B_LAST, B_COUNT };
 static const struct field bye_fields[B_COUNT] = {
@@ -425,7 +425,7 @@ copse_code copse__bye_decode(copse_bytes payload, copse_event *event, const char
   return walk.code;
 }
 
-/* ------------------------------------------------------------------------------- OPEN */
+/* --- OPEN ------------------------------------------------------------------------------------- */
 
 enum { O_TARGET, O_ARGS, O_SEND, O_CREDIT, O_DEADLINE, O_TRACEPARENT, O_META, O_COUNT };
 static const struct field open_fields[O_COUNT] = {
@@ -457,7 +457,7 @@ copse_code copse__open_decode(copse_bytes payload, copse_event *event, const cha
   return walk.code;
 }
 
-/* ----------------------------------------------------------------------------- CREDIT */
+/* --- CREDIT ----------------------------------------------------------------------------------- */
 
 copse_code copse__credit_decode(copse_bytes payload, copse_credit *credit, const char **why) {
   if (copse_value_check(payload, why, NULL)) return COPSE_CODE_VALUE;
@@ -466,7 +466,7 @@ copse_code copse__credit_decode(copse_bytes payload, copse_credit *credit, const
   return COPSE_CODE_SCHEMA;
 }
 
-/* ----------------------------------------------------------------- CANCEL and CANCELLED */
+/* --- CANCEL and CANCELLED --------------------------------------------------------------------- */
 
 enum { C_ORIGIN, C_BY, C_MESSAGE, C_EXTRA, C_COUNT };
 static const struct field cancel_fields[C_COUNT] = {
@@ -536,7 +536,7 @@ void copse__cause_encode(copse_buf *buf, const copse_cause *cause, int extra, si
   copse_pack_str(buf, cause->message, size);
 }
 
-/* -------------------------------------------------------------------------- error map */
+/* --- error map -------------------------------------------------------------------------------- */
 
 enum { E_CODE, E_MESSAGE, E_TYPE, E_ACTOR, E_CANCELLED, E_VIA, E_CAUSES, E_DATA, E_STACK, E_COUNT };
 static const struct field error_fields[E_COUNT] = {

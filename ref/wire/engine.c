@@ -102,7 +102,7 @@ copse_status copse_wire_accept(copse_wire *wire) {
   return status;
 }
 
-/* ------------------------------------------------------------------------------- events */
+/* --- events ----------------------------------------------------------------------------------- */
 
 /* An event that a context has noted; false if there is none after all. */
 static bool noted(copse_wire *wire, copse__context *ctx, copse_event *event) {

@@ -32,7 +32,7 @@ enum {
   COPSE__LENT_COUNT = 16,
 };
 
-/* ---------------------------------------------------------------------------------- lists */
+/* --- lists ------------------------------------------------------------------------------------ */
 
 /* A circular list through its members; a lone node is a member of none. */
 typedef struct copse__node {
@@ -55,7 +55,7 @@ static inline void copse__list_push(copse__node *list, copse__node *node) {
 }
 #define COPSE__OWNER(node, type, member) ((type *)(void *)((char *)(node)-offsetof(type, member)))
 
-/* --------------------------------------------------------------------------------- pieces */
+/* --- pieces ----------------------------------------------------------------------------------- */
 
 /* A message that is being put together from fragments, or was and is still in view. */
 typedef struct copse__blob {
@@ -191,7 +191,7 @@ struct copse_wire {
   uint64_t frames_in, frames_out, bytes_in;
 };
 
-/* -------------------------------------------------------------------------------- frame.c */
+/* --- frame.c ---------------------------------------------------------------------------------- */
 
 typedef struct copse__frame {
   uint32_t length;
@@ -231,7 +231,7 @@ static inline const copse__kind_rule *copse__kind_rule_of(uint8_t kind) {
   return kind < 32 && copse__kind_rules[kind].known ? &copse__kind_rules[kind] : NULL;
 }
 
-/* ------------------------------------------------------------------------------ context.c */
+/* --- context.c -------------------------------------------------------------------------------- */
 
 copse_status copse__contexts_init(copse_wire *wire);
 void copse__contexts_deinit(copse_wire *wire);
@@ -248,13 +248,13 @@ static inline bool copse__id_mine(const copse_wire *wire, uint64_t id) {
 /* An event about the context is due: copse_wire_next will find out which. */
 void copse__context_notice(copse_wire *wire, copse__context *ctx);
 
-/* -------------------------------------------------------------------------------- input.c */
+/* --- input.c ---------------------------------------------------------------------------------- */
 
 void copse__input_deinit(copse_wire *wire);
 /* Forgets what is in view. */
 void copse__retire_free(copse_wire *wire);
 
-/* ------------------------------------------------------------------------------- output.c */
+/* --- output.c --------------------------------------------------------------------------------- */
 
 copse_status copse__output_init(copse_wire *wire);
 void copse__output_deinit(copse_wire *wire);
@@ -284,7 +284,7 @@ bool copse__output_can_lend(const copse_wire *wire);
 copse_status copse__output_frame(copse_wire *wire, uint8_t kind, uint64_t context,
                                  copse_bytes payload);
 
-/* --------------------------------------------------------------------------------- send.c */
+/* --- send.c ----------------------------------------------------------------------------------- */
 
 /* Sends a message on a context, straight or by its queue. Nothing is changed unless COPSE_OK. */
 copse_status copse__message_send(copse_wire *wire, copse__context *ctx, uint8_t kind,
@@ -301,7 +301,7 @@ void copse__owe(copse_wire *wire, copse__context *ctx);
 void copse__pump(copse_wire *wire);
 copse_status copse__messages_settle(copse_wire *wire);
 
-/* --------------------------------------------------------------------------------- recv.c */
+/* --- recv.c ----------------------------------------------------------------------------------- */
 
 /* Takes frames until one has made an event, a notice or a violation; false: no whole frame left. */
 bool copse__receive(copse_wire *wire, copse_event *event);
@@ -309,7 +309,7 @@ bool copse__receive(copse_wire *wire, copse_event *event);
  * without an event: it is not, or it was a violation. */
 bool copse__receive_item(copse_wire *wire, copse__context *ctx, copse_event *event);
 
-/* --------------------------------------------------------------------------------- link.c */
+/* --- link.c ----------------------------------------------------------------------------------- */
 
 /* The link ends here: BYE is queued, COPSE_EV_VIOLATION is due. */
 void copse__violate(copse_wire *wire, copse_code code, uint64_t context, const char *why);
@@ -324,7 +324,7 @@ bool copse__link_receive(copse_wire *wire, const copse__frame *frame, copse_byte
 /* If the agreed end is reached, closes. */
 void copse__link_settle(copse_wire *wire);
 
-/* ------------------------------------------------------------------------------ control.c */
+/* --- control.c -------------------------------------------------------------------------------- */
 
 /* Decoders: COPSE_CODE_NONE, or the code of the violation with *why. */
 copse_code copse__hello_decode(copse_bytes payload, copse_event *event, uint32_t *version_min,

@@ -10,7 +10,7 @@
 
 #include <string.h>
 
-/* ------------------------------------------------------------------------------- ending */
+/* --- ending ----------------------------------------------------------------------------------- */
 
 copse_status copse__bye_send(copse_wire *wire, copse_code code, const char *message,
                              uint64_t context) {
@@ -98,7 +98,7 @@ void copse__link_settle(copse_wire *wire) {
   wire->graceful = true;
 }
 
-/* ------------------------------------------------------------------------------ receiving */
+/* --- receiving -------------------------------------------------------------------------------- */
 
 static bool hello_received(copse_wire *wire, copse_bytes payload, copse_event *event) {
   uint32_t lowest = 0, highest = 0;
@@ -193,7 +193,7 @@ bool copse__link_receive(copse_wire *wire, const copse__frame *frame, copse_byte
   }
 }
 
-/* --------------------------------------------------------------------------- own PING */
+/* --- own PING --------------------------------------------------------------------------------- */
 
 copse_status copse_wire_ping(copse_wire *wire, copse_bytes value) {
   if (wire->failed) return COPSE_ECLOSED;

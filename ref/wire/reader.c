@@ -114,7 +114,7 @@ copse_status copse_map_get(copse_bytes map, const char *key, copse_bytes *value)
   return COPSE_EUNKNOWN;
 }
 
-/* ---------------------------------------------------------------------- one whole value, typed */
+/* --- one whole value, typed ------------------------------------------------------------------- */
 
 static copse_status whole(copse_bytes value, copse_type type, copse_token *token) {
   copse_reader reader;
@@ -150,9 +150,9 @@ copse_status copse_value_bool(copse_bytes value, bool *out) {
   return status;
 }
 
-/* Item by item this is what receiving costs, so it goes past the token and leaves alone what it does
- * not need. The two members are written one by one: a copy of the pair right after its halves were
- * stored stalls the processor. */
+/* Item by item this is what receiving costs, so it goes past the token and leaves alone what it
+ * does not need. The two members are written one by one: a copy of the pair right after its halves
+ * were stored stalls the processor. */
 static copse_status content(copse_bytes value, copse_type type, copse_bytes *out) {
   copse__head head;
   if (value.size == 0) return COPSE_ETYPE;

@@ -26,7 +26,7 @@ static bool bad(struct verdict *verdict, copse_code code, const char *why) {
   return false;
 }
 
-/* ----------------------------------------------------------------------------- judging */
+/* --- judging ---------------------------------------------------------------------------------- */
 
 static unsigned link_event(uint8_t kind) {
   switch (kind) {
@@ -182,7 +182,7 @@ static bool judge(const copse_wire *wire, const copse__frame *frame, struct verd
   return verdict->ignore || judge_half(frame, verdict);
 }
 
-/* ---------------------------------------------------------------------- putting together */
+/* --- putting together ------------------------------------------------------------------------- */
 
 static void assembly_drop(copse_wire *wire, copse__context *ctx) {
   if (ctx->assembly)
@@ -256,7 +256,7 @@ static bool assemble(copse_wire *wire, copse__context *ctx, const copse__frame *
   return !skip;
 }
 
-/* ---------------------------------------------------------------------------- applying */
+/* --- applying --------------------------------------------------------------------------------- */
 
 static void violate(copse_wire *wire, copse__context *ctx, copse_code code, const char *why) {
   copse__violate(wire, code, ctx->id, why);
@@ -443,7 +443,7 @@ static void apply(copse_wire *wire, const copse__frame *frame, const struct verd
   }
 }
 
-/* ------------------------------------------------------------------------ item by item */
+/* --- item by item ----------------------------------------------------------------------------- */
 
 /* Whether a whole frame is what nearly all are on a busy link: one item of a stream that both ends
  * have begun, unsplit and within every limit. All that `judge` would ask of it is asked here at
@@ -484,7 +484,7 @@ bool copse__receive_item(copse_wire *wire, copse__context *ctx, copse_event *eve
   return event->type == COPSE_EV_ITEM;
 }
 
-/* ------------------------------------------------------------------------------- frames */
+/* --- frames ----------------------------------------------------------------------------------- */
 
 /* Works through frames until one of them made an event; false when there is no whole frame left. */
 bool copse__receive(copse_wire *wire, copse_event *event) {

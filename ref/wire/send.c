@@ -30,7 +30,7 @@ static bool is_terminal(uint8_t kind) { return kind >= COPSE_KIND_RETURN; }
 /* ERROR and CANCELLED do not wait for what was queued before them. */
 static bool supersedes(uint8_t kind) { return kind > COPSE_KIND_RETURN; }
 
-/* ------------------------------------------------------------------------------- turns */
+/* --- turns ------------------------------------------------------------------------------------ */
 
 static void take_turn(copse_wire *wire, copse__context *ctx, enum copse__place place) {
   copse__node *list = place == COPSE__PLACE_RING     ? &wire->ring
@@ -62,7 +62,7 @@ static void open_over(copse_wire *wire, copse__context *ctx) {
   take_turn(wire, wire->open_active, COPSE__PLACE_RING);
 }
 
-/* ------------------------------------------------------------------------------- queue */
+/* --- queue ------------------------------------------------------------------------------------ */
 
 static void message_free(copse_wire *wire, copse__message *message) {
   wire->queued_bytes -= message->size - message->sent;
@@ -151,7 +151,7 @@ static void encoded(copse_wire *wire, copse__context *ctx, uint8_t kind, bool mo
   }
 }
 
-/* ---------------------------------------------------------------------------- encoding */
+/* --- encoding --------------------------------------------------------------------------------- */
 
 /* Large parts may be lent, if the output has a place to remember each. */
 static size_t copied_size(const copse_wire *wire, const copse_bytes *parts, size_t count,

@@ -19,7 +19,7 @@
 
 /* clang-format off */
 
-/* --- life, at the opener --- */
+/* --- life, at the opener ---------------------------------------------------------------------- */
 #define UN COPSE__OPENER_UNOPENED
 #define OP COPSE__OPENER_OPENING
 #define WA COPSE__OPENER_WAITING
@@ -40,7 +40,7 @@ const uint8_t copse__opener[COPSE__OPENER_STATE_COUNT][COPSE__OPENER_EVENT_COUNT
 #undef ST
 #undef EN
 
-/* --- life, at the callee --- */
+/* --- life, at the callee ---------------------------------------------------------------------- */
 #define UN COPSE__CALLEE_UNOPENED
 #define OP COPSE__CALLEE_OPENING
 #define RU COPSE__CALLEE_RUNNING
@@ -62,7 +62,7 @@ const uint8_t copse__callee[COPSE__CALLEE_STATE_COUNT][COPSE__CALLEE_EVENT_COUNT
 #undef ST
 #undef EN
 
-/* --- the half I send on, and the half I receive on --- */
+/* --- the half I send on, and the half I receive on -------------------------------------------- */
 #define OP COPSE__HALF_OPEN
 #define SP COPSE__HALF_STOPPED
 #define EN COPSE__HALF_ENDED
@@ -82,7 +82,7 @@ const uint8_t copse__in[COPSE__HALF_STATE_COUNT][COPSE__IN_EVENT_COUNT] = {
 #undef SP
 #undef EN
 
-/* --- the link --- */
+/* --- the link --------------------------------------------------------------------------------- */
 #define HE COPSE__LINK_HELLO
 #define OP COPSE__LINK_OPEN
 #define CL COPSE__LINK_CLOSING
@@ -106,7 +106,7 @@ const uint8_t copse__link[COPSE__LINK_STATE_COUNT][COPSE__LINK_EVENT_COUNT] = {
 #undef X
 /* clang-format on */
 
-/* --- names --- */
+/* --- names ------------------------------------------------------------------------------------ */
 
 #define X(name, text) text,
 static const char *const opener_states[] = {COPSE__OPENER_STATES(X)};

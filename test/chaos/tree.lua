@@ -24,7 +24,8 @@ local function lines_of(err, out)
     for _, cause in ipairs(err.causes) do lines_of(cause, out) end
   else
     local data = type(err.data) == "table" and err.data or {}
-    out[#out + 1] = ("%s %s %s"):format(err.code, err.actor and err.actor.name or "-", data.signal or "-")
+    out[#out + 1] = ("%s %s %s"):format(err.code, err.actor and err.actor.name or "-",
+      data.signal or "-")
   end
   return out
 end

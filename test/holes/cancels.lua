@@ -148,7 +148,8 @@ end
 -- One that does not even hear SIGTERM, and is stopped.
 function S.rogue_stopped()
   print(H.attempt(copse.nursery, function(n)
-    local r = n:spawn("rogue", H.rogue({ grace = 0.1 }, "ignore=15", "hello", "started", "stop", "hang"))
+    local r = n:spawn("rogue",
+      H.rogue({ grace = 0.1 }, "ignore=15", "hello", "started", "stop", "hang"))
     H.until_so(function() return H.state(r.pid) == "T" end)
     n:cancel()
   end))
@@ -167,11 +168,17 @@ end
 function S.deaf() unwilling("hello", "started", "hang") end
 function S.ignores_sigterm() unwilling("ignore=15", "hello", "started", "hang") end
 function S.spins() unwilling("ignore=15", "hello", "started", "spin") end
-function S.says_yes_and_stays() unwilling("ignore=15", "hello", "started", "until=CANCEL", "cancelled", "hang") end
+function S.says_yes_and_stays()
+  unwilling("ignore=15", "hello", "started", "until=CANCEL", "cancelled", "hang")
+end
 function S.closes_and_stays() unwilling("ignore=15", "hello", "started", "close", "hang") end
 function S.reads_nothing() unwilling("ignore=15", "hello", "started", "pings=100000", "hang") end
-function S.leaves_a_daemon() unwilling("detach", "hello", "started", "until=CANCEL", "cancelled") end
-function S.leaves_a_clean_daemon() unwilling("detach-away", "hello", "started", "until=CANCEL", "cancelled") end
+function S.leaves_a_daemon()
+  unwilling("detach", "hello", "started", "until=CANCEL", "cancelled")
+end
+function S.leaves_a_clean_daemon()
+  unwilling("detach-away", "hello", "started", "until=CANCEL", "cancelled")
+end
 
 -- Waits for a call to a child that takes it and never answers: nothing but the ladder helps.
 function S.call_unanswered()

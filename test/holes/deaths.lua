@@ -48,7 +48,8 @@ M.leaf = copse.context(function(ctx, how)
   copse.sleep(3600)
 end)
 
--- Helpers that are no actors and would outlive anything: one in our process group, one that has left it.
+-- Helpers that are no actors and would outlive anything: one in our process group,
+-- one that has left it.
 function M.helpers()
   os.execute "sleep 3600 & setsid sleep 3600 &"
 end

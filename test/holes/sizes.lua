@@ -12,7 +12,8 @@ function M.echo(x) return x end
 
 local S = {}
 
--- Ten thousand calls at once, on a link that takes 256: what is too much fails at once, the rest goes on.
+-- Ten thousand calls at once, on a link that takes 256: what is too much fails at
+-- once, the rest goes on.
 function S.contexts()
   copse.nursery(function(n)
     local a = n:spawn("busy", { module = "sizes" })
@@ -41,7 +42,8 @@ function S.children()
     local count = 0
     for i = 1, 200 do
       n:start(function()
-        if n:spawn("child-" .. i, { module = "sizes" }):call("echo", i) == i then count = count + 1 end
+        local child = n:spawn("child-" .. i, { module = "sizes" })
+        if child:call("echo", i) == i then count = count + 1 end
         if count == 200 then print("children", count) end
       end)
     end

@@ -74,7 +74,9 @@ function M.group()
 end
 
 function M.long_error() error(("x"):rep(3 << 20), 0) end
-function M.strange_error() error(setmetatable({}, { __tostring = function() error "again" end })) end
+function M.strange_error()
+  error(setmetatable({}, { __tostring = function() error "again" end }))
+end
 function M.nil_error() error(nil) end
 
 function M.deep()

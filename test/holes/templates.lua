@@ -26,15 +26,17 @@ M.pid = own_pid
 function M.look()
   local seen = { "cmdline " .. read "/proc/self/cmdline":gsub("%z+", " "):gsub("%s+$", "") }
   local status = read "/proc/self/status"
-  for _, key in ipairs { "Name", "Umask", "Uid", "Gid", "Groups", "Threads", "SigBlk", "SigIgn", "SigCgt", "CapEff",
-    "NoNewPrivs", "Seccomp", "Cpus_allowed", "Mems_allowed", "CoreDumping" } do
-    seen[#seen + 1] = key .. " " .. (("\n" .. status):match("\n" .. key .. ":[ \t]*([^\n]*)") or "-")
+  for _, key in ipairs { "Name", "Umask", "Uid", "Gid", "Groups", "Threads", "SigBlk", "SigIgn",
+    "SigCgt", "CapEff", "NoNewPrivs", "Seccomp", "Cpus_allowed", "Mems_allowed", "CoreDumping" } do
+    local value = ("\n" .. status):match("\n" .. key .. ":[ \t]*([^\n]*)")
+    seen[#seen + 1] = key .. " " .. (value or "-")
   end
   seen[#seen + 1] = read "/proc/self/limits"
   seen[#seen + 1] = read "/proc/self/cgroup"
-  local pid, parent, group, session = read "/proc/self/stat":match "^(%d+) .*%) %S (%d+) (%d+) (%d+)"
+  local stat = read "/proc/self/stat"
+  local pid, parent, group, session = stat:match "^(%d+) .*%) %S (%d+) (%d+) (%d+)"
   seen[#seen + 1] = ("parent %s session %s leads %s"):format(parent, session, pid == group)
-  seen[#seen + 1] = "nice " .. read "/proc/self/stat":match "%) %S+ (.*)":gsub("%S+ ", "", 15):match "^%S+"
+  seen[#seen + 1] = "nice " .. stat:match "%) %S+ (.*)":gsub("%S+ ", "", 15):match "^%S+"
   seen[#seen + 1] = "cwd " .. shell "pwd"
   local names = {}
   for name in shell "env":gmatch "([%w_]+)=[^\n]*" do names[#names + 1] = name end
@@ -47,20 +49,26 @@ end
 
 -- Of sockets and pipes only the kind counts. Seen from outside, while it rests.
 local function descriptors(pid)
-  local fds = shell(("cd /proc/%d/fd && for f in *; do echo descriptor $f $(readlink $f); done"):format(pid))
+  local fds = shell(("cd /proc/%d/fd && for f in *; do echo descriptor $f $(readlink $f); done")
+    :format(pid))
   return "\n" .. fds:gsub("%[%d+%]", "")
 end
 
 function M.draw() return math.random(0) end
 
 function M.mark()
-  return { own = shell "printenv COPSE_WITHIN", shown = read "/proc/self/environ":match "COPSE_WITHIN=(%x+)" }
+  return {
+    own = shell "printenv COPSE_WITHIN",
+    shown = read "/proc/self/environ":match "COPSE_WITHIN=(%x+)",
+  }
 end
 
 -- Leaves a trail: what is made last is finalized first.
 function M.leave_finalizers()
   for i = 1, 3 do
-    M[i] = setmetatable({}, { __gc = function() io.write("finalized ", i, i == 1 and "" or "\n") end })
+    M[i] = setmetatable({}, {
+      __gc = function() io.write("finalized ", i, i == 1 and "" or "\n") end,
+    })
   end
 end
 
@@ -172,9 +180,11 @@ end
 function scenarios.option()
   with_template(function(n)
     local function environ(options)
-      return read(("/proc/%d/environ"):format(spawn(n, "other", options).pid)):find("COPSE_ACTOR=", 1, true) ~= nil
+      local shown = read(("/proc/%d/environ"):format(spawn(n, "other", options).pid))
+      return shown:find("COPSE_ACTOR=", 1, true) ~= nil
     end
-    print(environ {}, environ { template = false }, environ { env = { X = "1" } }, environ { link = "unix" })
+    print(environ {}, environ { template = false }, environ { env = { X = "1" } },
+      environ { link = "unix" })
   end)
 end
 

@@ -121,7 +121,7 @@ function M.main()
     like(copse.report(err), "victim")
   end)
 
-  test("whichever of several open contexts an actor dies behind, its death is what is raised", function()
+  test("whichever of several open contexts an actor dies behind, its death is raised", function()
     for victim = 1, 3 do
       local err = raises("", copse.nursery, function(n)
         local actors = {}
@@ -200,7 +200,8 @@ function M.main()
   test("meta goes along with a call and with a context", function()
     copse.nursery(function(n)
       local a = n:spawn("a")
-      is(a:call { "meta", meta = { tenant = "oak", [ "x-y" ] = { 1 } } }, { tenant = "oak", ["x-y"] = { 1 } })
+      is(a:call { "meta", meta = { tenant = "oak", [ "x-y" ] = { 1 } } },
+        { tenant = "oak", ["x-y"] = { 1 } })
       is(a:call("meta"), nil)
       local ctx <close>, meta = a:open { "meta_of_context", meta = { depth = 3 }, args = { 1, 2 } }
       is(meta, { depth = 3 })

@@ -62,7 +62,9 @@ function M.main()
       all = nil
       collectgarbage()
     end
-    if before then ok(resident() - before < 40000, "little more than the largest size takes alone") end
+    if before then
+      ok(resident() - before < 40000, "little more than the largest size takes alone")
+    end
   end)
 
   tap.done()

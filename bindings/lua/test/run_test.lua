@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- Whole programs: what they print, and how they exit. Arguments: the command, a scratch directory, and the directory
--- of the loadable module ("-" where it cannot be loaded into a stock lua5.4).
+-- Whole programs: what they print, and how they exit. Arguments: the command, a scratch directory,
+-- and the directory of the loadable module ("-" where it cannot be loaded into a stock lua5.4).
 local copse = require "copse"
 local tap = require "tap"
 local test, is, like = tap.test, tap.is, tap.like
@@ -29,7 +29,9 @@ function M.main(command, directory, modules)
   local function count(text, what) return select(2, text:gsub(what, "")) end
 
   test("a program gets its arguments and ends well", function()
-    local out, status = lua('print("chunk", ...) return { main = function(...) print(select("#", ...), ..., arg[0] ~= nil) end }', "a 'b c'")
+    local out, status = lua([[
+      print("chunk", ...)
+      return { main = function(...) print(select("#", ...), ..., arg[0] ~= nil) end }]], "a 'b c'")
     is(out, "chunk\ta\tb c\n2\ta\ttrue\n")
     is(status, 0)
   end)
@@ -64,26 +66,35 @@ function M.main(command, directory, modules)
     like(out, "level2")
   end)
 
-  test("a program that prints for ever ends when its reader goes, cleans up and says nothing", function()
+  test("a program that prints for ever ends with its reader, cleans up and says nothing", function()
     local file = write("endless.lua", [[
       local copse = require "copse"
       local M = {}
-      local put = { print = function() print("more") end, write = function() io.write("more\n") end }
+      local put = {
+        print = function() print("more") end,
+        write = function() io.write("more\n") end,
+      }
       function M.work(how, pause)
-        local _ <close> = setmetatable({}, { __close = function() io.stderr:write("tidied up\n") end })
+        local _ <close> = setmetatable({}, {
+          __close = function() io.stderr:write("tidied up\n") end,
+        })
         while true do put[how](); if pause then copse.sleep(0.001) end end
       end
       function M.main(where, how, pause)
         if where == "here" then M.work(how, pause) end
         copse.nursery(function(n)
           for i = 1, 2 do
-            n:start(function() n:spawn("w" .. i, { module = "endless" }):call("work", how, pause) end)
+            n:start(function()
+              n:spawn("w" .. i, { module = "endless" }):call("work", how, pause)
+            end)
           end
         end)
       end
       return M]])
-    for _, arguments in ipairs { "here print", "here write", "here write pause", "below print", "below write pause" } do
-      local out = run(("bash -c '%s run %s %s | head -1; exit ${PIPESTATUS[0]}'"):format(command, file, arguments))
+    for _, arguments in ipairs { "here print", "here write", "here write pause", "below print",
+      "below write pause" } do
+      local out = run(("bash -c '%s run %s %s | head -1; exit ${PIPESTATUS[0]}'")
+        :format(command, file, arguments))
       is((out:gsub("tidied up\n", "")), "more\n")
       like(out, "tidied up")
       local _, status = run(("bash -c '%s run %s %s 2>/dev/null | head -1; exit ${PIPESTATUS[0]}'")
@@ -140,7 +151,10 @@ function M.main(command, directory, modules)
   end)
 
   test("a module is run by its name and can be required by itself", function()
-    write("named.lua", 'local M = {} function M.main(x) print("named", x, package.loaded.named == M) end return M')
+    write("named.lua", [[
+      local M = {}
+      function M.main(x) print("named", x, package.loaded.named == M) end
+      return M]])
     local out, status = run("cd " .. directory .. " && " .. command .. " run --module named 1")
     is(out, "named\t1\ttrue\n")
     is(status, 0)
@@ -210,7 +224,9 @@ function M.main(command, directory, modules)
         package.path = %q .. "/?.lua;" .. package.path
         local copse = require "copse"
         copse.run { main = function()
-          copse.nursery(function(n) print(n:spawn("child", { module = "stockmod" }):call("double", 21)) end)
+          copse.nursery(function(n)
+            print(n:spawn("child", { module = "stockmod" }):call("double", 21))
+          end)
         end }]], directory))
       local out, status = run(stock .. file)
       is(out, "42\n")

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- Tests in sentences, printed as TAP. A test is a function that raises when something is wrong; tests run one after the
--- other in the task that asks for them. A watchdog outside catches those that hang.
+-- Tests in sentences, printed as TAP. A test is a function that raises when
+-- something is wrong; tests run one after the other in the task that asks for them.
+-- A watchdog outside catches those that hang.
 local copse = require "copse"
 
 local tap = { count = 0, failed = 0 }
@@ -14,7 +15,9 @@ local function text(v)
 end
 
 local function same(a, b)
-  if type(a) ~= "table" or type(b) ~= "table" then return a == b and math.type(a) == math.type(b) end
+  if type(a) ~= "table" or type(b) ~= "table" then
+    return a == b and math.type(a) == math.type(b)
+  end
   for k, v in pairs(a) do if not same(v, b[k]) then return false end end
   for k in pairs(b) do if a[k] == nil then return false end end
   return true

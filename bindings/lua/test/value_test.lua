@@ -5,13 +5,16 @@ local tap = require "tap"
 local test, is, ok, raises = tap.test, tap.is, tap.ok, tap.raises
 
 local function trip(v) return copse.decode(copse.encode(v)) end
-local function hex(v) return (copse.encode(v):gsub(".", function(c) return ("%02x"):format(c:byte()) end)) end
+local function hex(v)
+  return (copse.encode(v):gsub(".", function(c) return ("%02x"):format(c:byte()) end))
+end
 
 local M = {}
 
 function M.main()
   test("integers stay integers and floats stay floats", function()
-    for _, i in ipairs { 0, 1, -1, 127, 128, -32, -33, 255, 256, 65535, 65536, math.maxinteger, math.mininteger } do
+    for _, i in ipairs { 0, 1, -1, 127, 128, -32, -33, 255, 256, 65535, 65536,
+      math.maxinteger, math.mininteger } do
       is(trip(i), i)
     end
     is(trip(1.0), 1.0)
@@ -132,7 +135,8 @@ function M.main()
   end)
 
   test("bytes that are no value are refused", function()
-    for _, bytes in ipairs { "", "\xc1", "\x92\x01", "\x01\x01", "\xdd\xff\xff\xff\xff", "\xa1\xff" } do
+    for _, bytes in ipairs { "", "\xc1", "\x92\x01", "\x01\x01", "\xdd\xff\xff\xff\xff",
+      "\xa1\xff" } do
       raises("not a value", copse.decode, bytes)
     end
   end)

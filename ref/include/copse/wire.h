@@ -36,7 +36,7 @@ extern "C" {
 #define COPSE_API
 #endif
 
-/* -------------------------------------------------------------------------------- status codes */
+/* --- status codes ----------------------------------------------------------------------------- */
 
 /* What a function of this library can answer. X(name, number, text) */
 #define COPSE_STATUSES(X)                                                                          \
@@ -69,7 +69,7 @@ typedef enum copse_status {
 COPSE_API const char *copse_status_text(copse_status status);
 COPSE_API const char *copse_status_name(copse_status status);
 
-/* ----------------------------------------------------------------------- codes of the protocol */
+/* --- codes of the protocol -------------------------------------------------------------------- */
 
 /* Codes of BYE and of errors. X(identifier, wire text, scope: LINK or CONTEXT, retry is safe: 0/1).
  * One list feeds the enum, the text, the documentation's lint and the bindings. */
@@ -146,7 +146,7 @@ typedef enum copse_origin {
 COPSE_API const char *copse_origin_text(copse_origin origin);
 COPSE_API copse_origin copse_origin_of(const char *text, size_t size);
 
-/* ---------------------------------------------------------------------------- bytes and memory */
+/* --- bytes and memory ------------------------------------------------------------------------- */
 
 /* A view of bytes that somebody else owns. */
 typedef struct copse_bytes {
@@ -182,7 +182,7 @@ COPSE_API copse_status copse_buf_status(const copse_buf *buf);
 COPSE_API void copse_buf_append(copse_buf *buf, const void *data, size_t size);
 COPSE_API copse_bytes copse_buf_bytes(const copse_buf *buf);
 
-/* -------------------------------------------------------------------------------------- values */
+/* --- values ----------------------------------------------------------------------------------- */
 
 #define COPSE_DEPTH_MAX 32        /* levels of arrays and maps in a user value */
 #define COPSE_NAME_MAX 64         /* bytes of an actor's name */
@@ -280,7 +280,7 @@ COPSE_API copse_status copse_value_check(copse_bytes value, const char **why, si
  * the length written. */
 COPSE_API size_t copse_value_text(copse_bytes value, char *text, size_t size);
 
-/* -------------------------------------------------------------------------------------- engine */
+/* --- engine ----------------------------------------------------------------------------------- */
 
 typedef struct copse_limits {
   uint32_t frame;    /* payload bytes of one frame; at least 16384 */
@@ -348,7 +348,7 @@ COPSE_API void copse_wire_free(copse_wire *wire);
 /* Acceptor: say HELLO, after COPSE_EV_HELLO. COPSE_ESTATE for a connector or a second time. */
 COPSE_API copse_status copse_wire_accept(copse_wire *wire);
 
-/* --- bytes in --- */
+/* --- bytes in --------------------------------------------------------------------------------- */
 
 /* Room to read into: at least one byte, of *size bytes; invalidates all views. Grows with use up
  * to a few frames. NULL and *size = 0 when the engine reads no more (it has failed, or memory is
@@ -362,7 +362,7 @@ COPSE_API size_t copse_wire_recv(copse_wire *wire, const void *data, size_t size
 /* The peer will send no more bytes: yields COPSE_EV_CLOSED after what was received. Idempotent. */
 COPSE_API void copse_wire_eof(copse_wire *wire);
 
-/* --- bytes out --- */
+/* --- bytes out -------------------------------------------------------------------------------- */
 
 /* What is to be written now, in order: fills up to `count` views and returns how many. May be
  * partly written. */
@@ -373,7 +373,7 @@ COPSE_API void copse_wire_out_done(copse_wire *wire, size_t size);
  * again. On COPSE_ENOMEM the link is closed with code no_memory. */
 COPSE_API copse_status copse_wire_settle(copse_wire *wire);
 
-/* --- events --- */
+/* --- events ----------------------------------------------------------------------------------- */
 
 typedef enum copse_event_type {
   COPSE_EV_NONE,      /* nothing now */
@@ -469,7 +469,7 @@ COPSE_API copse_event_type copse_wire_next(copse_wire *wire, copse_event *event)
  * stream in a loop of its own. False, and nothing is taken, where it is another event or none. */
 COPSE_API bool copse_wire_next_item(copse_wire *wire, uint64_t context, copse_bytes *value);
 
-/* --- contexts, both roles --- */
+/* --- contexts, both roles --------------------------------------------------------------------- */
 
 typedef struct copse_wire_open_args {
   const char *target; /* at most COPSE_TARGET_MAX bytes */
@@ -532,7 +532,7 @@ COPSE_API copse_status copse_wire_refuse(copse_wire *wire, uint64_t context, cop
 COPSE_API copse_status copse_wire_cancelled(copse_wire *wire, uint64_t context,
                                             const copse_cause *cause, bool ran);
 
-/* --- the link --- */
+/* --- the link --------------------------------------------------------------------------------- */
 
 /* PING with one value that is not nil (empty: a running number), which COPSE_EV_PONG gives back.
  * COPSE_EAGAIN while one is unanswered; COPSE_ETOOLARGE beyond 1 KiB; COPSE_EINVAL for nil,
