@@ -352,7 +352,7 @@ end
 function M.show(v)
   local t = M.type(v)
   if t == "nil" then return "nil" end
-  if t == "str" then return quote(v) end
+  if t == "str" then return utf8.len(v) and quote(v) or "h'" .. M.hex(v, 40) .. "'" end
   if t == "float" then
     local text = string.format("%.17g", v)
     return text:find("[.en]") and text or text .. ".0"

@@ -159,7 +159,7 @@ return {
     ["REG-005"] = { "registry.wait.there" },
   },
   ["actors/wants-its-group"] = {
-    ["SPAWN-010"] = { "spawn.actor.foreign-group", "spawn.actor.foreign-group.namespace" },
+    ["SPAWN-010"] = { "spawn.actor.foreign-group", "spawn.actor.foreign-group.boot-id" },
   },
   ["actors/watchers-without-bound"] = {
     ["REG-008"] = { "registry.watch.bound" },

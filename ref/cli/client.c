@@ -14,7 +14,7 @@ bool cli_client_run(const cli_options *common, const char *command, copse_main_c
   snprintf(name, sizeof name, "copse-%s", command);
   copse_config config = {.size = sizeof config,
                          .name = name,
-                         .log_level = common->level_set ? common->level : COPSE_LOG_ERROR,
+                         .log_level = common->level,
                          .log_level_set = common->level_set,
                          .no_rundir = true,
                          .ignore_env = true,

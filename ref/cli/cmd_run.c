@@ -154,7 +154,6 @@ int cmd_run(cli_options *common, int argc, char **argv) {
   lua.runtime.log_level = common->level;
   lua.runtime.log_level_set = common->level_set;
   lua.runtime.raise_files = true;
-  if (!common->level_set) lua.runtime.log_level = COPSE_LOG_WARN;
   int status = copse_lua_run(&lua);
   free(path);
   return status;
