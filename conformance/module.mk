@@ -67,7 +67,7 @@ TIMEOUT.repeats = 36000
 
 include conformance/mutants.mk
 
-# Not part of CI: each change is built and judged by the whole suite, which takes half an hour.
+# Not part of CI: each change is built and judged by the whole suite, which takes an hour.
 MUTATIONS ?= 100
 mutate-ref: setup-test ## mechanical changes of the reference, nine in ten found by the suite
 	conformance/mutate-ref --count $(MUTATIONS)

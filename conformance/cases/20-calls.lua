@@ -270,7 +270,7 @@ pattern.both(case, {
       for i = 1, 8 do list[i]:finish() end
     end)
     for i = 8, 1, -1 do
-      for n = 1, 16 do list[i]:gives(i * 1000 + n, "STREAM-010") end
+      for n = 1, 16 do list[i]:gives(i * 1000 + n, "CTX-009") end
       list[i]:expect("END", "CTX-009")
       list[i]:returns(16, "CTX-009")
     end

@@ -123,6 +123,7 @@ local effects = {
       r.let_go(t, l)
     end,
     PONG = function(t, l, c, r)
+      l:nothing(nil, "LINK-010")
       frames.PONG(l)
       l:nothing(nil, "KIND-008")
       c:cancel()

@@ -212,7 +212,7 @@ case {
     while true do
       local f = c:next("END", "STREAM-004")
       if f.name == "END" then break end
-      t:check("STREAM-006", f.name == "ITEM", "the rest of the item, or END", frame.show(f))
+      t:check("STREAM-004", f.name == "ITEM", "the rest of the item, or END", frame.show(f))
       t:check("STREAM-006", not finished, "END after the item that was begun", "another item")
       finished = not f.more
     end

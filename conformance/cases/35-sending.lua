@@ -49,7 +49,7 @@ local function reached(parent, d)
   local waiting = parent:open("tck.gate", map { key = "reached" })
   waiting:expect("STARTED")
   d.fill[#d.fill + 1] = d:open("tck.open_gate", map { key = "reached" })
-  waiting:returns()
+  waiting:returns(nil, "LINK-003")
   parent:barrier()
 end
 -- The same for a CANCEL; and reads again.
@@ -62,7 +62,7 @@ local function unstick(t, parent, d)
   d:release()
 end
 local function settle(d)
-  for _, c in ipairs(d.fill) do c:expect("RETURN") end
+  for _, c in ipairs(d.fill) do c:expect("RETURN", "FRAME-014") end
   d.marker:is_cancelled {}
 end
 -- The first frame that pick wants, and how many results began behind it.
@@ -218,6 +218,78 @@ case {
     end
     -- Where the testee had not begun the OPEN it was withdrawn, which is as good.
     t:check("FRAME-022", first.name == "CANCELLED", "CANCELLED", frame.show(first))
+    settle(d)
+  end,
+}
+
+case {
+  id = "sending.withdrawn.next", req = { "FRAME-026", "CTX-001" },
+  title = "The OPEN that waits behind one that is withdrawn is written",
+  why = "An OPEN waits for the one before it; what is gone is not waited for.",
+  run = function(t)
+    local parent, d = prepare(t)
+    stick(d)
+    local first = d:open("tck.relay", map { target = "x.never" })
+    local second = d:open("tck.relay", map { target = "x.next" })
+    reached(parent, d)
+    first:cancel()
+    unstick(t, parent, d)
+    d:accept("x.next", "CTX-001"):returns_with(2)
+    second:returns(2)
+    -- Whether it was withdrawn is asked above.
+    local f = d:take(function(f) return f.name == "OPEN" and not f.more end)
+    if f then
+      d:send { "ERROR", f.ctx, value = map { code = "acme.x", message = "" }, illegal = true }
+    end
+    first:terminal("MODEL-005")
+    settle(d)
+  end,
+}
+
+case {
+  id = "sending.cancel-behind-its-open.next", req = { "FRAME-022", "CTX-001" },
+  title = "The OPEN that waits behind one that is cancelled half written is written",
+  why = "One OPEN at a time is unfinished; its CANCEL finishes it.",
+  run = function(t)
+    local parent, d = prepare(t, map { frame = 16384, message = 1 << 22 })
+    d:hold()
+    d.fill = {}
+    local first = d:open("tck.relay", map { target = "x.long",
+      args = array { value.bin(("l"):rep(1000000)) } }, { split = 60000 })
+    local second = d:open("tck.relay", map { target = "x.next" })
+    reached(parent, d)
+    first:cancel()
+    unstick(t, parent, d)
+    -- Where the testee had not begun the OPEN there is no CANCEL, and CANCELLED comes at once.
+    local function told(f)
+      return f.name == "CANCEL" or f.name == "CANCELLED" and f.ctx == first.id
+    end
+    local f = d:await_frame(told, "CANCEL", "MODEL-005")
+    if f.name == "CANCEL" then
+      d:send { "CANCELLED", f.ctx, value = map { origin = "requested", ran = false },
+        illegal = true }
+      first:terminal("FRAME-022")
+    end
+    d:accept("x.next", "CTX-001"):returns_with(2)
+    second:returns(2)
+    settle(d)
+  end,
+}
+
+case {
+  id = "sending.error-behind-items", req = { "FRAME-027", "KIND-018" }, profile = "stream",
+  title = "Handlers that fail when their items have been written all come to their end",
+  why = "Several wait for the transport at the same time; none may be forgotten over another.",
+  run = function(t)
+    local parent, d = prepare(t)
+    stick(d)
+    local list = {}
+    for i = 1, 3 do
+      list[i] = d:open("tck.fail", map { code = "acme.x", items = 1 }, { credit = { 2, 1000 } })
+    end
+    reached(parent, d)
+    unstick(t, parent, d)
+    for _, c in ipairs(list) do c:terminal("KIND-018") end
     settle(d)
   end,
 }

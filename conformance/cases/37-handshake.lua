@@ -139,6 +139,31 @@ case {
 }
 
 case {
+  id = "hello.answered.finishing", req = "HELLO-002",
+  title = "Who connected before the testee began to finish, and says HELLO then, has an answer",
+  why = "It has stopped listening, but it has accepted this link: HELLO or BYE, and not silence.",
+  run = function(t)
+    local parent = t:boot { listen = true }
+    local d = t:dial(parent, { raw = true })
+    local upper = parent:open("tck.relay", map { target = "x.in" })
+    local below = parent:accept("x.in")
+    t:alive(parent)
+    parent.actor:finish()
+    parent:barrier()
+    d:hello { actor = value.ref(uv.random(16), "late", {}) }
+    t:await(function() return d.hello_received or d:first_bye() end, "HELLO or BYE", "HELLO-002")
+    local bye = d:first_bye()
+    t:check("HELLO-002", not bye or bye.value.code ~= "timeout", "HELLO, or BYE at once",
+      bye and frame.show(bye))
+    d:close()
+    below:returns_with(1)
+    upper:terminal("ACTOR-012")
+    parent.actor:expect("RETURN", "ACTOR-012")
+    t:ends(parent)
+  end,
+}
+
+case {
   id = "hello.late-acceptor", req = "HELLO-002",
   title = "A child waits for an acceptor that takes its time",
   why = "The acceptor may look at the connector before it says who it is.", needs = "hello",

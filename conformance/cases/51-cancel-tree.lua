@@ -82,7 +82,10 @@ case {
       upper:cancel()
       inner:expect("CANCEL", "MODEL-005")
       inner:fail_with { code = "acme.stuck", message = "m", cancelled = flag or nil }
-      upper:errors("acme.stuck", "CANCEL-008", { message = "m", cancelled = true })
+      local e = upper:expect("ERROR", "CANCEL-008").value
+      t:is("CANCEL-009", e.cancelled, true, "ERROR with cancelled")
+      t:is("ERROR-005", e.code, "acme.stuck", "ERROR with code")
+      t:is("ERROR-005", e.message, "m", "ERROR with message")
     end
   end,
 }

@@ -38,9 +38,18 @@ end
 
 local function find(link, name) return link:call("copse.find", map { name = name }, "REG-004") end
 
+-- The names, which tell the order at a glance, and the references.
+local function show_refs(list)
+  local names = {}
+  for i = 1, value.is_array(list) and list.n or 0 do
+    names[i] = value.is_ref(list[i]) and list[i].name or "?"
+  end
+  return table.concat(names, " ") .. " " .. value.show(list)
+end
+
 local function finds(t, link, name, refs, req)
   local list = find(link, name)
-  t:check(req or "REG-004", value.eq(list, array(refs)), value.show(array(refs)), value.show(list))
+  t:check(req or "REG-004", value.eq(list, array(refs)), show_refs(array(refs)), show_refs(list))
 end
 
 reg_case {

@@ -484,7 +484,7 @@ callee("part-stop", "late", { profile = "stream", req = discarding, run = functi
       p.monitor:drop_partial(p.monitor.ctx[c.id], "mine")
     end
     c:finish()
-    p:barrier("CROSS-002")
+    p:barrier(ending == "ill-formed" and "STREAM-008" or "CROSS-002")
     t:open_gate(p, "k" .. ending)
     t:is("CROSS-001", c:returns(nil, "CROSS-001").count, 1, ending .. ", items consumed:")
   end

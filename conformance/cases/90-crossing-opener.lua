@@ -204,3 +204,47 @@ registered("end-error", function(_, _, upper, inner)
   inner:fail_with { code = "closing" }
   upper:errors("closing", "CROSS-001")
 end)
+
+case {
+  id = "cross.cancel-stop.opener-held", req = { "CROSS-001", "STREAM-003" },
+  profile = "registry",
+  title = "Crossing cancel-stop, the testee as opener of a half that is open",
+  why = "STOP asks for END, but CANCEL has implied it, and nothing is sent behind a CANCEL.",
+  run = function(t)
+    local p = t:boot()
+    local upper = p:open("tck.register", map { name = "n" }, { send = true })
+    local inner = p:accept("copse.register")
+    inner:started()
+    upper:expect("STARTED")
+    cancelled(inner, upper)
+    inner:stop { illegal = true }
+    p:nothing(inner.id, "STREAM-003")
+    inner:cancelled_with {}
+    upper:terminal("CROSS-001")
+  end,
+}
+
+-- Items that crossed the CANCEL are for nobody, and what is thrown away leaves no trace.
+for _, o in ipairs { { "whole", "in two fragments" }, { "unfinished", "left unfinished" } } do
+  case {
+    id = "cross.cancel-item." .. o[1] .. ".opener-late", profile = "stream",
+    req = { "CROSS-001", "FRAME-017", "STREAM-002" },
+    title = "Crossing cancel-item, an item " .. o[2] .. ", the testee as opener",
+    why = "The terminal behind a discarded item is not discarded with it.",
+    run = function(t)
+      local p = t:boot()
+      local upper = p:open("tck.drain", map { target = "x.below" })
+      local inner = p:accept("x.below")
+      inner:started()
+      cancelled(inner, upper)
+      local bytes = value.encode(("i"):rep(100))
+      inner:send("ITEM", nil, { payload = bytes:sub(1, 50), more = true, illegal = true })
+      if o[1] == "whole" then
+        inner:send("ITEM", nil, { payload = bytes:sub(51), illegal = true })
+      end
+      p:barrier("STREAM-002")
+      inner:cancelled_with {}
+      upper:terminal(o[1] == "whole" and "CROSS-001" or "FRAME-017")
+    end,
+  }
+end

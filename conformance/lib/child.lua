@@ -128,6 +128,7 @@ end
 
 function Child:hello(o)
   o = o or {}
+  if not self.env.COPSE_LINK then self.ctx.t:fail("SPAWN-002", "COPSE_LINK", "none") end
   if o.actor == nil then o.actor = value.ref(self.id, self.name, {}) end
   self.link:hello(o)
   self.link:expect_hello("HELLO-002")

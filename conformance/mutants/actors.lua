@@ -15,7 +15,7 @@ end
 return {
   {
     name = "takes-an-id-of-its-own", title = "takes an id of its own where its parent gave it one",
-    breaks = { "SPAWN-005", "ACTOR-005" }, symptom = "id h",
+    breaks = { "SPAWN-005", "ACTOR-005" }, symptom = "' / id h'",
     patch = function(p)
       local uv = require "luv"
       env(p, "COPSE_ACTOR", function(value)
@@ -27,7 +27,7 @@ return {
   {
     name = "takes-a-name-of-its-own",
     title = "takes a name of its own where its parent gave it one",
-    breaks = { "SPAWN-005" }, symptom = "name",
+    breaks = { "SPAWN-005" }, symptom = '/ name "copse-peer"',
     patch = function(p)
       env(p, "COPSE_ACTOR", function(value) return value:sub(1, 33) .. "copse-peer" end)
     end,
@@ -163,13 +163,14 @@ return {
     end,
   },
   {
-    name = "dies-of-an-error", title = "ends when a handler fails",
+    name = "dies-of-an-error", title = "ends when a handler fails with a code of its own",
     breaks = { "ACTOR-012", "ERROR-011", "KIND-018" },
     symptom = "CANCELLED on context 2 / ERROR 2",
     patch = function(p)
       p.wrap(p.context.Context, "conclude_error", function(real, self, err, reply)
         real(self, err, reply)
-        if not reply then self.link.actor.scope:fail(err) end
+        local own = err.code == "failed" or err.code:find("^acme%.")
+        if own and not reply then self.link.actor.scope:fail(err) end
       end)
     end,
   },
@@ -251,11 +252,12 @@ return {
   },
   {
     name = "lives-on", title = "does not exit after the terminal of copse.actor",
-    breaks = { "SPAWN-014", "ODD-004" }, symptom = "the exit of the testee / nothing within",
+    breaks = { "SPAWN-014" }, symptom = "the exit of the testee / nothing within",
     patch = function(p)
       p.wrap(p.actor.Actor, "exit", function(real, self, status)
-        if self.context and self.context.concluded then return end
-        return real(self, status)
+        if not self.context or not self.context.concluded then return real(self, status) end
+        if self.watchdog then self.watchdog:stop() end
+        self.watchdog = nil
       end)
     end,
   },
@@ -301,7 +303,7 @@ return {
   },
   {
     name = "sigterm-is-requested", title = "takes SIGTERM for a cancellation of origin `requested`",
-    breaks = { "LADDER-003" }, symptom = "origin",
+    breaks = { "LADDER-003" }, symptom = 'origin "shutdown" / origin "requested"',
     patch = function(p)
       p.wrap(p.failure, "cause", function(real, origin, ...)
         return real(origin == "shutdown" and "requested" or origin, ...)
@@ -322,12 +324,12 @@ return {
   },
   {
     name = "lists-nothing", title = "does not list who registers",
-    breaks = { "REG-001", "REG-004", "REG-006", "REG-008", "REG-003" }, symptom = "[",
+    breaks = { "REG-001", "REG-004", "REG-006", "REG-008", "REG-003" }, symptom = ")] / ",
     patch = function(p) function p.hooks.lists() return false end end,
   },
   {
     name = "forgets-nothing", title = "keeps a name whose registration has ended",
-    breaks = { "REG-001", "REG-004", "REG-006", "REG-003" }, symptom = "[] / [",
+    breaks = { "REG-001", "REG-004", "REG-006", "REG-003" }, symptom = " [] / a [",
     patch = function(p) function p.hooks.forgets() return false end end,
   },
   {
@@ -342,7 +344,7 @@ return {
   },
   {
     name = "one-name-one-actor", title = "replaces the registration of a name by a newer one",
-    breaks = { "REG-003" }, symptom = "[",
+    breaks = { "REG-003" }, symptom = "a a [",
     patch = function(p)
       p.wrap(p.registry.Registry, "add", function(real, self, entry)
         for i = #self.entries, 1, -1 do
@@ -354,7 +356,7 @@ return {
   },
   {
     name = "newest-first", title = "lists the newest registration of a name first",
-    breaks = { "REG-003" }, symptom = "[",
+    breaks = { "REG-003" }, symptom = "a3 a1 a5 a2 a4 [",
     patch = function(p)
       p.wrap(p.registry.Registry, "add", function(real, self, entry)
         real(self, entry)
@@ -398,7 +400,7 @@ return {
   },
   {
     name = "changes-are-told-twice", title = "tells a watcher every change twice",
-    breaks = { "REG-006" }, symptom = "remove",
+    breaks = { "REG-006" }, symptom = '"a", []) / {"name": "n", "op": "add"',
     patch = function(p)
       p.wrap(p.registry.Registry, "tell", function(real, self, op, entry)
         real(self, op, entry)
@@ -408,7 +410,7 @@ return {
   },
   {
     name = "removals-are-not-told", title = "does not tell a watcher that a name is gone",
-    breaks = { "REG-006" }, symptom = "remove",
+    breaks = { "REG-006" }, symptom = '"a", []) / {"name": "n", "op": "add"',
     patch = function(p)
       p.wrap(p.registry.Registry, "tell", function(real, self, op, entry)
         if op == "add" then return real(self, op, entry) end
@@ -418,7 +420,7 @@ return {
   },
   {
     name = "watches-all-names", title = "tells a watcher of one name about all of them",
-    breaks = { "REG-007" }, symptom = "the name n /",
+    breaks = { "REG-007" }, symptom = 'the name n / {"name": "m"',
     patch = function(p)
       p.wrap(p.registry.Registry, "tell", function(real, self, op, entry)
         for watcher in pairs(self.watchers) do watcher.name = nil end
@@ -428,7 +430,7 @@ return {
   },
   {
     name = "items-without-a-name", title = "does not say under which name a reference is listed",
-    breaks = { "REG-007" }, symptom = "the name m /",
+    breaks = { "REG-007" }, symptom = 'the name m / {"op": "add"',
     patch = function(p)
       p.wrap(p.registry.Registry, "tell", function(real, self, op, entry)
         real(self, op, entry)
@@ -465,7 +467,7 @@ return {
   },
   {
     name = "exports-under-every-name", title = "exports its handlers under copse., too",
-    breaks = { "ACTOR-007" }, symptom = "no_target",
+    breaks = { "ACTOR-007" }, symptom = "ERROR no_target for copse.echo / RETURN",
     patch = function(p)
       p.wrap(p.actor, "boot", function(real, o)
         local more = {}

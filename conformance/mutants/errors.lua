@@ -5,7 +5,7 @@
 return {
   {
     name = "failed-is-internal", title = "answers `internal` where user code failed",
-    breaks = { "ERROR-001" }, symptom = "ERROR with code",
+    breaks = { "ERROR-001" }, symptom = 'ERROR with code "failed" / ERROR with code "internal"',
     patch = function(p)
       function p.hooks.error(e)
         if e.code ~= "failed" then return e end
@@ -17,12 +17,12 @@ return {
   },
   {
     name = "error-without-actor", title = "does not say where an error arose",
-    breaks = { "ERROR-002" }, symptom = "actor",
+    breaks = { "ERROR-002" }, symptom = '"testee", []) / actor nil',
     patch = function(p) function p.failure.arose_in() end end,
   },
   {
     name = "via-begins-with-oneself", title = "puts itself into `via` of its own errors",
-    breaks = { "ERROR-002" }, symptom = "no via /",
+    breaks = { "ERROR-002" }, symptom = 'no via / {"actor": ref(',
     patch = function(p)
       local me
       p.wrap(p.actor, "new", function(real, options)
@@ -46,7 +46,7 @@ return {
   },
   {
     name = "path-is-backwards", title = "puts the newest hop of `via` first",
-    breaks = { "ERROR-003" }, symptom = "via [",
+    breaks = { "ERROR-003" }, symptom = ', "tck", [])] / via [ref(',
     patch = function(p)
       p.wrap(p.failure, "from_wire", function(real, fields, peer)
         local e = real(fields, peer)
@@ -57,7 +57,7 @@ return {
   },
   {
     name = "path-without-end", title = "appends to a `via` of 32 entries",
-    breaks = { "ERROR-004", "VALUE-012" }, symptom = "via [",
+    breaks = { "ERROR-004", "VALUE-012" }, symptom = ".. 33 elements]",
     patch = function(p)
       p.wrap(p.failure, "from_wire", function(real, fields, peer)
         local full = #fields.via == 32
@@ -69,7 +69,7 @@ return {
   },
   {
     name = "error-becomes-its-own", title = "passes an error on as one of its own",
-    breaks = { "ERROR-005" }, symptom = "actor",
+    breaks = { "ERROR-005" }, symptom = '"n1", []) / actor ref(',
     patch = function(p)
       local me
       p.wrap(p.actor, "new", function(real, options)
@@ -98,7 +98,7 @@ return {
   },
   {
     name = "error-loses-its-causes", title = "passes an error on without its causes",
-    breaks = { "ERROR-005" }, symptom = "causes [",
+    breaks = { "ERROR-005" }, symptom = "/ causes []",
     patch = function(p)
       function p.hooks.error(e)
         if not e.received then return e end
@@ -110,7 +110,7 @@ return {
   },
   {
     name = "error-is-wrapped", title = "passes an error on as the cause of a new one",
-    breaks = { "ERROR-005", "CANCEL-009", "ERROR-010" }, symptom = "ERROR with code",
+    breaks = { "ERROR-005", "CANCEL-009", "ERROR-010" }, symptom = '/ ERROR with code "failed"',
     patch = function(p)
       function p.hooks.error(e)
         if not e.received then return e end
@@ -120,12 +120,13 @@ return {
   },
   {
     name = "first-error-only", title = "passes on the first of several errors",
-    breaks = { "ERROR-006" }, symptom = "ERROR with code",
+    breaks = { "ERROR-006" }, symptom = 'ERROR with code "group" / ERROR with code "acme.',
     patch = function(p) function p.failure.combine(errors) return errors[1] end end,
   },
   {
     name = "group-is-backwards", title = "lists the errors of a group from the last to the first",
-    breaks = { "ERROR-006" }, symptom = "causes [",
+    breaks = { "ERROR-006" },
+    symptom = 'causes ["acme.first:a", "acme.second:b"] / causes ["acme.second:b", "acme.first:a"]',
     patch = function(p)
       p.wrap(p.failure, "combine", function(real, errors, actor)
         local reversed = {}
@@ -136,7 +137,7 @@ return {
   },
   {
     name = "groups-nest", title = "puts groups into groups",
-    breaks = { "ERROR-007" }, symptom = "causes [",
+    breaks = { "ERROR-007" }, symptom = '/ causes ["group:g"',
     patch = function(p) function p.hooks.flattens() return false end end,
   },
   {
@@ -153,12 +154,12 @@ return {
   },
   {
     name = "clean-up-hides-the-error", title = "keeps the last error of a scope only",
-    breaks = { "ERROR-006" }, symptom = "ERROR with code",
+    breaks = { "ERROR-006" }, symptom = 'ERROR with code "group" / ERROR with code "acme.',
     patch = function(p) function p.failure.combine(errors) return errors[#errors] end end,
   },
   {
     name = "unknown-codes-are-failed", title = "passes an unknown code on as `failed`",
-    breaks = { "ERROR-010", "ERROR-005" }, symptom = "ERROR with code",
+    breaks = { "ERROR-010", "ERROR-005" }, symptom = 'ERROR with code "acme.',
     patch = function(p)
       function p.hooks.error(e)
         if not e.received or not e.code:find("%.") then return e end
@@ -187,11 +188,12 @@ return {
     patch = function(p) function p.hooks.cancels_siblings() return false end end,
   },
   {
-    name = "errors-are-swallowed", title = "RETURNs nil where something below failed",
-    breaks = { "MODEL-004", "ERROR-005" }, symptom = "ERROR on context 6 / RETURN 6 nil",
+    name = "refusals-are-swallowed", title = "RETURNs nil where something below was refused",
+    breaks = { "ERROR-005" }, symptom = "ERROR on context 6 / RETURN 6 nil",
     patch = function(p)
       p.wrap(p.context.Context, "conclude_error", function(real, self, err, reply)
-        if not err.received or self.life == "ended" then return real(self, err, reply) end
+        local refused = err.received and (err.code == "no_target" or err.code == "busy")
+        if not refused or self.life == "ended" then return real(self, err, reply) end
         self:conclude("RETURN", p.codec.encode(nil))
       end)
     end,

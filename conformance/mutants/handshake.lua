@@ -104,12 +104,12 @@ return {
   },
   {
     name = "knows-no-echo", title = "takes a HELLO with its own id",
-    breaks = { "HELLO-007" }, symptom = "BYE echo / BYE",
+    breaks = { "HELLO-007" }, symptom = 'BYE echo / BYE {"code": "version"',
     patch = function(p) function p.hooks.knows_echo() return false end end,
   },
   {
     name = "echo-is-a-version", title = "looks at the version before the id",
-    breaks = { "HELLO-007" }, symptom = "BYE echo / BYE",
+    breaks = { "HELLO-007" }, symptom = 'BYE echo / BYE {"code": "version"',
     patch = function(p)
       p.wrap(p.schema, "read", function(real, kind, payload)
         local result = real(kind, payload)
@@ -231,7 +231,7 @@ return {
   },
   {
     name = "no-large-limits", title = "refuses a `frame` of more than 2^24-1",
-    breaks = { "LIMIT-003", "HELLO-002" }, symptom = "HELLO / BYE",
+    breaks = { "LIMIT-003", "HELLO-002" }, symptom = 'HELLO / BYE {"code": "schema"',
     patch = function(p)
       local max = p.frame.MAX_FRAME
       p.frame.MAX_FRAME = math.maxinteger
@@ -279,7 +279,7 @@ return {
   },
   {
     name = "no-context-limit", title = "takes more contexts than it announced",
-    breaks = { "LIMIT-007" }, symptom = "BYE limit / BYE",
+    breaks = { "LIMIT-007" }, symptom = 'BYE limit / BYE {"code": "value"',
     patch = function(p) function p.hooks.contexts() return math.huge end end,
   },
   {
@@ -314,7 +314,7 @@ return {
   },
   {
     name = "too-large-is-failed", title = "answers `failed` for a result that is too large",
-    breaks = { "LIMIT-011", "LIMIT-010" }, symptom = "ERROR with code",
+    breaks = { "LIMIT-011", "LIMIT-010" }, symptom = 'code "too_large" / ',
     patch = function(p)
       p.wrap(p.failure, "raise", function(real, code, ...)
         return real(code == "too_large" and "failed" or code, ...)
@@ -373,18 +373,22 @@ return {
     end,
   },
   {
-    name = "slot-is-freed-late", title = "frees the slot of a context some time after its terminal",
-    breaks = { "LIMIT-014", "FRAME-022" }, symptom = "ERROR on context",
+    name = "slot-is-freed-late",
+    title = "frees the slot of a context that it has refused when the next PING comes",
+    breaks = { "LIMIT-014" }, symptom = '/ BYE {"code": "limit"',
     patch = function(p)
       function p.hooks.contexts(link)
         return link.announced.contexts - (link.lately or 0)
       end
       p.wrap(p.link.Link, "forget", function(real, self, ctx)
-        if ctx.role == "callee" and self.contexts[ctx.id] == ctx then
+        if ctx.concluded == "ERROR" and not ctx.ran and self.contexts[ctx.id] == ctx then
           self.lately = (self.lately or 0) + 1
-          p.task.after(20, function() self.lately = self.lately - 1 end)
         end
         return real(self, ctx)
+      end)
+      p.wrap(p.link.Link, "take_PING", function(real, self, payload)
+        self.lately = 0
+        return real(self, payload)
       end)
     end,
   },

@@ -69,7 +69,8 @@ return {
   },
   {
     name = "end-of-input-is-polite", title = "takes the end of the input for an agreed close",
-    breaks = { "LINK-005", "ACTOR-012", "MODEL-007", "MODEL-008" }, symptom = "log [",
+    breaks = { "LINK-005", "ACTOR-012", "MODEL-007", "MODEL-008", "WAIT-004", "WAIT-005" },
+    symptom = 'log ["c:begin", "c:end"] / log []',
     patch = function(p)
       p.wrap(p.link.Link, "at_end", function(real, self)
         if self.child or self == self.actor.parent_link then return real(self) end
@@ -89,7 +90,7 @@ return {
   },
   {
     name = "no-ping-while-closing", title = "takes PING on a closing link for a violation",
-    breaks = { "LINK-006", "KIND-008", "LINK-010" }, symptom = "a link that goes on / BYE",
+    breaks = { "LINK-006", "LINK-010" }, symptom = "a link that goes on / BYE",
     patch = function(p) p.tables.link.closing.PING = "!state" end,
   },
   {
@@ -141,23 +142,31 @@ return {
     end,
   },
   {
-    name = "exit-without-bye-is-death", title = "wants a BYE after the terminal of copse.actor",
-    breaks = { "LINK-012", "SPAWN-014", "SPAWN-015" },
+    name = "exit-without-bye-is-death", title = "wants a BYE after the RETURN of copse.actor",
+    breaks = { "LINK-012", "SPAWN-014", "SPAWN-015", "ACTOR-012" },
     symptom = "RETURN on context 6 / ERROR 6",
     patch = function(p)
       p.wrap(p.spawn.Child, "verdict", function(real, self)
         local link = self.link
-        if self.terminal and link and not link.bye_received then self.terminal = nil end
+        local silent = link and not link.bye_received
+        if self.terminal == "RETURN" and silent then self.terminal = nil end
         return real(self)
       end)
     end,
   },
   {
     name = "violations-end-in-silence", title = "closes a link over a violation without BYE",
-    breaks = { "LINK-013", "LINK-016" },
+    breaks = { "LINK-013" },
     symptom = "BYE with code state, then the end of the input / the end of the input",
     patch = function(p)
-      function p.hooks.says_bye(code) return code == "none" or code == "timeout" end
+      local closing = false
+      p.wrap(p.link.Link, "violate", function(real, self, ...)
+        closing = self.state == "closing"
+        return real(self, ...)
+      end)
+      function p.hooks.says_bye(code)
+        return closing or code == "none" or code == "timeout"
+      end
     end,
   },
   {
@@ -237,12 +246,12 @@ return {
   },
   {
     name = "promise-is-not-kept", title = "promises a heartbeat and keeps silent",
-    breaks = { "LIVE-001" }, symptom = "some bytes within",
+    breaks = { "LIVE-001" }, symptom = "some bytes within 5000 ms / nothing within",
     patch = function(p) function p.hooks.keeps_heartbeat() return false end end,
   },
   {
     name = "no-beat-while-busy", title = "keeps its heartbeat only while no handler computes",
-    breaks = { "LIVE-001" }, symptom = "some bytes within",
+    breaks = { "LIVE-001" }, symptom = "some bytes within 5000 ms / nothing within",
     patch = function(p) setmetatable(p.task.look_ins, { __newindex = function() end }) end,
   },
   {
@@ -329,7 +338,8 @@ return {
   },
   {
     name = "dies-of-deep-values", title = "crashes over a value that nests without end",
-    breaks = { "ACTOR-005", "LINK-013" }, symptom = "a listener at unix:",
+    breaks = { "ACTOR-005", "LINK-013" },
+    symptom = ", then the end of the input / the end of the input",
     patch = function(p)
       p.wrap(p.schema, "read", function(real, kind, payload)
         local ok, result = pcall(real, kind, payload)
@@ -342,7 +352,8 @@ return {
   },
   {
     name = "dies-of-violations", title = "crashes over any violation",
-    breaks = { "ACTOR-005", "LINK-013" }, symptom = "a listener at unix:",
+    breaks = { "ACTOR-005", "LINK-013" },
+    symptom = ", then the end of the input / the end of the input",
     patch = function(p)
       p.wrap(p.link.Link, "violate", function(real, self, code, message, ctx)
         if code == "none" or code == "timeout" then return real(self, code, message, ctx) end
@@ -351,12 +362,15 @@ return {
     end,
   },
   {
-    name = "hangs-over-garbage", title = "reads no more after a violation and closes nothing",
-    breaks = { "CANCEL-001", "FRAME-003", "FRAME-010", "VALUE-001" },
-    symptom = "BYE state / nothing within",
+    name = "hangs-over-garbage",
+    title = "reads no more after a wrong flag `more` and closes nothing",
+    breaks = { "FRAME-013", "FRAME-015", "FRAME-002" },
+    symptom = "BYE frame / nothing within",
     patch = function(p)
       p.wrap(p.link.Link, "violate", function(real, self, code, message, ctx)
-        if code == "none" or code == "timeout" then return real(self, code, message, ctx) end
+        if not message:find("with the flag more", 1, true) then
+          return real(self, code, message, ctx)
+        end
         function self.feed() end
       end)
     end,
@@ -376,7 +390,7 @@ return {
   },
   {
     name = "name-is-authority", title = "takes copse.actor from whoever claims to be the parent",
-    breaks = { "SEC-002" }, symptom = "ERROR with code",
+    breaks = { "SEC-002" }, symptom = 'ERROR with code "denied" / ERROR with code "closing"',
     patch = function(p)
       function p.hooks.refusal(code, ctx)
         local parent = ctx.link.actor.parent
@@ -390,7 +404,7 @@ return {
   },
   {
     name = "denied-is-no-target", title = "answers `no_target` for what is not allowed",
-    breaks = { "SEC-002" }, symptom = "ERROR with code",
+    breaks = { "SEC-002" }, symptom = 'ERROR with code "denied" / ERROR with code "no_target"',
     patch = function(p)
       function p.hooks.refusal(code) return code == "denied" and "no_target" or code end
     end,
@@ -410,7 +424,8 @@ return {
   },
   {
     name = "strangers-without-bound", title = "keeps any number of links that say no HELLO",
-    breaks = { "SEC-011", "ACTOR-001", "ACTOR-005" }, symptom = "fewer than",
+    breaks = { "SEC-011", "ACTOR-001", "ACTOR-005" },
+    symptom = "fewer than 1000 links held / 1000 held",
     patch = function(p)
       p.wrap(p.link, "new", function(real, actor, ...)
         local l = real(actor, ...)
@@ -426,7 +441,7 @@ return {
     name = "children-are-not-cancelled-by-loss",
     title = "goes on with what was opened over a lost link",
     breaks = { "MODEL-007", "ACTOR-012", "MODEL-008", "WAIT-004", "WAIT-005" },
-    symptom = "log",
+    symptom = 'log "lost:begin" / log nil',
     patch = function(p)
       p.wrap(p.context.Context, "lost", function(real, self)
         if self.link == self.link.actor.parent_link then return real(self) end
@@ -452,7 +467,7 @@ return {
   {
     name = "keeps-what-it-read",
     title = "keeps all that it has ever read",
-    breaks = { "SEC-009" }, symptom = "at most",
+    breaks = { "SEC-009" }, symptom = "at most 16 MiB more than before /",
     patch = function(p)
       local kept = {}
       p.wrap(p.link.Link, "feed", function(real, self, bytes)

@@ -5,7 +5,7 @@
 return {
   {
     name = "name-is-forgotten", title = "gives every child the name `child`",
-    breaks = { "SPAWN-001" }, symptom = "name",
+    breaks = { "SPAWN-001" }, symptom = '/ name "child"',
     patch = function(p)
       function p.hooks.environment(env)
         for i, v in ipairs(env) do
@@ -47,7 +47,7 @@ return {
   },
   {
     name = "child-holds-both-ends", title = "lets a child inherit the other end of its own link",
-    breaks = { "MODEL-009", "SPAWN-004" }, symptom = "0 processes /",
+    breaks = { "MODEL-009", "SPAWN-004" }, symptom = "0 processes / 3 processes",
     patch = function(p)
       local uv = require "luv"
       local mine
@@ -70,7 +70,7 @@ return {
   },
   {
     name = "boot-timeout-is-death", title = "reports `died` for a child that did not boot in time",
-    breaks = { "SPAWN-011" }, symptom = "boot_timeout /",
+    breaks = { "SPAWN-011" }, symptom = ', "sub", []), "code": "died"',
     patch = function(p)
       function p.spawn.Child:watch_boot()
         self.stop_boot = p.task.after(self.options.boot or p.spawn.BOOT, function()
@@ -82,7 +82,7 @@ return {
   {
     name = "spawn-failed-is-failed",
     title = "reports `failed` for a command that cannot be started",
-    breaks = { "SPAWN-013" }, symptom = "ERROR with code",
+    breaks = { "SPAWN-013" }, symptom = 'ERROR with code "spawn_failed" / ERROR with code "failed"',
     patch = function(p)
       p.wrap(p.failure, "raise", function(real, code, ...)
         return real(code == "spawn_failed" and "failed" or code, ...)
@@ -140,7 +140,7 @@ return {
   },
   {
     name = "deaths-are-not-told", title = "takes every end of a child for a good one",
-    breaks = { "SPAWN-016" }, symptom = "ERROR with code",
+    breaks = { "SPAWN-016" }, symptom = 'ERROR with code "died" / ERROR with code "closing"',
     patch = function(p) function p.hooks.reports_died() return nil end end,
   },
   {
@@ -155,7 +155,7 @@ return {
   },
   {
     name = "died-without-data", title = "reports `died` without status or signal",
-    breaks = { "SPAWN-017" }, symptom = "data.status",
+    breaks = { "SPAWN-017" }, symptom = "data.status 44 / data.status nil",
     patch = function(p)
       function p.hooks.reports_died(err)
         if err and err.code == "died" then err.data = p.codec.map {} end
@@ -166,7 +166,7 @@ return {
   {
     name = "ladder-is-not-told",
     title = "does not say that it was its own ladder that killed a child",
-    breaks = { "SPAWN-018" }, symptom = "ladder: SIGTERM /",
+    breaks = { "SPAWN-018" }, symptom = 'ladder: SIGTERM / {"signal": 15}',
     patch = function(p)
       function p.hooks.reports_died(err)
         if err and err.code == "died" then err.data.ladder = nil end
@@ -176,7 +176,7 @@ return {
   },
   {
     name = "killing-is-no-death", title = "reports nothing for a child that its ladder killed",
-    breaks = { "SPAWN-018" }, symptom = "ERROR with code",
+    breaks = { "SPAWN-018" }, symptom = 'ERROR with code "died" / ERROR with code "closing"',
     patch = function(p)
       p.wrap(p.spawn.Child, "verdict", function(real, self)
         if self.ladder and not self.report then return nil end
@@ -191,7 +191,7 @@ return {
   },
   {
     name = "every-context-dies-alone", title = "reports the death of a child once per context",
-    breaks = { "SPAWN-020" }, symptom = "ERROR with code",
+    breaks = { "SPAWN-020" }, symptom = 'ERROR with code "died" / ERROR with code "group"',
     patch = function(p)
       p.wrap(p.link.Link, "end_openers", function(_, self, err)
         for _, ctx in pairs(self.contexts) do
@@ -217,7 +217,7 @@ return {
   },
   {
     name = "terminates-at-once", title = "sends SIGTERM together with CANCEL",
-    breaks = { "LADDER-001" }, symptom = "no signal",
+    breaks = { "LADDER-001" }, symptom = "no signal / 1 signals",
     patch = function(p)
       p.wrap(p.spawn.Child, "cancel", function(real, self, cause)
         real(self, cause)
@@ -259,7 +259,7 @@ return {
   },
   {
     name = "info-of-itself", title = "answers copse.info for itself alone",
-    breaks = { "REG-010" }, symptom = "then [",
+    breaks = { "REG-010" }, symptom = 'then [{"acme.mood": "fine"',
     patch = function(p)
       p.wrap(p.registry, "export", function(real, actor)
         real(actor)

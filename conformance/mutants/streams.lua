@@ -31,7 +31,7 @@ return {
   },
   {
     name = "items-after-end", title = "ignores items after END",
-    breaks = { "STREAM-003", "CANCEL-001" }, symptom = "BYE state / BYE",
+    breaks = { "STREAM-003", "CANCEL-001" }, symptom = 'BYE state / BYE {"code": "credit"',
     patch = function(p) p.tables.inward.ended.ITEM = "ended" end,
   },
   {
@@ -41,12 +41,29 @@ return {
   },
   {
     name = "stop-is-not-answered", title = "does not answer STOP with END",
-    breaks = { "STREAM-004", "STREAM-006" }, symptom = "END on context 6 / RETURN 6 0",
+    breaks = { "STREAM-004" }, symptom = "END on context 6 / RETURN 6",
     patch = function(p) function p.hooks.answers_stop() return false end end,
   },
   {
+    name = "one-more-item",
+    title = "finishes the item that a STOP finds half written and sends it once more",
+    breaks = { "STREAM-006" }, symptom = "END after the item that was begun / another item",
+    patch = function(p)
+      p.wrap(p.context.arrived, "STOP", function(real, self)
+        local item = (self.outgoing or {})[1]
+        local half = item and item.kind == "ITEM" and item.pos > 1
+        real(self)
+        if not half then return end
+        local again = { ctx = self, kind = "ITEM", payload = item.payload, pos = 1 }
+        table.insert(self.outgoing, 1, again)
+        table.insert(self.outgoing, 1, item)
+        self.link.outbox.partials = self.link.outbox.partials + 1
+      end)
+    end,
+  },
+  {
     name = "answers-stop-at-once", title = "answers STOP with END before STARTED",
-    breaks = { "STREAM-005", "KIND-017" }, symptom = "STARTED on context",
+    breaks = { "STREAM-005", "KIND-017" }, symptom = "STARTED on context 13 / END 13",
     patch = function(p)
       function p.context.Context:answer_stop()
         if self.out ~= "stopped" then return end
@@ -76,7 +93,7 @@ return {
   {
     name = "no-more-is-an-error", title = "fails the context when user code sends after STOP",
     breaks = { "CREDIT-001", "STREAM-004", "STREAM-005" },
-    symptom = "CREDIT for 17 items / nothing within",
+    symptom = "END on context 6 / ERROR 6",
     patch = function(p)
       p.wrap(p.context.Context, "send", function(real, self, value)
         if real(self, value) then return true end
@@ -87,7 +104,7 @@ return {
   {
     name = "reassembles-what-it-discards",
     title = "puts items together and reads them after its STOP",
-    breaks = { "STREAM-008", "CROSS-002", "FRAME-023" }, symptom = "a link that goes on / BYE",
+    breaks = { "STREAM-008", "FRAME-023" }, symptom = "a link that goes on / BYE",
     patch = function(p)
       p.wrap(p.link.Link, "assemble", function(real, self, ctx, name, h, payload)
         if name ~= "ITEM" or ctx.inward ~= "stopped" then
@@ -116,12 +133,14 @@ return {
     end,
   },
   {
-    name = "end-does-not-wake", title = "goes on waiting for items after END",
-    breaks = { "WAIT-003", "STREAM-002" }, symptom = "RETURN on context 6 / nothing within",
+    name = "end-does-not-wake",
+    title = "goes on waiting for items after END, once it has had many",
+    breaks = { "WAIT-003" }, symptom = "RETURN on context 1 / nothing within",
     patch = function(p)
       p.wrap(p.context.Context, "receive", function(real, self)
         p.task.wait(self.signal, function()
           return self.items[self.first] or self.life == "ended"
+            or self.inward ~= "open" and self.consumed.items <= 16
         end)
         return real(self)
       end)
@@ -169,24 +188,29 @@ return {
     end,
   },
   {
-    name = "grant-begins-at-zero", title = "begins the grant of the callee at zero",
-    breaks = { "CREDIT-001", "CREDIT-003", "CTX-009" },
+    name = "grant-begins-short", title = "begins the grant of the callee one item short",
+    breaks = { "CREDIT-001", "CREDIT-003" },
     symptom = "ITEM on context 6 / nothing within",
     patch = function(p)
       p.wrap(p.context.Context, "complete", function(real, self, open)
-        local stream = self.link.features.stream
-        if open.credit and stream then open.credit = { 0, 0 } end
+        local credit = self.link.features.stream and open.credit
+        if credit and credit[1] > 0 then open.credit = { credit[1] - 1, credit[2] } end
         return real(self, open)
       end)
     end,
   },
   {
-    name = "credit-is-added", title = "adds CREDIT to what was granted before",
+    name = "credit-is-added", title = "adds the items of CREDIT to those granted before",
     breaks = { "CREDIT-002", "CREDIT-003" }, symptom = "nothing on context 6 / ITEM 6 2",
     patch = function(p)
-      function p.hooks.credit(old, new)
-        return { items = old.items + new.items, bytes = old.bytes + new.bytes }
-      end
+      p.wrap(p.context.arrived, "CREDIT", function(real, self, total)
+        local sum = self.allowed.items + total.items
+        self.allowed = self.named or self.allowed
+        real(self, total)
+        if self.life == "opening" then return end
+        self.named = self.allowed
+        self.allowed = { items = sum, bytes = self.named.bytes }
+      end)
     end,
   },
   {
@@ -250,10 +274,14 @@ return {
     end,
   },
   {
-    name = "takes-any-item", title = "takes items beyond what it granted",
+    name = "takes-any-item", title = "takes items beyond what it granted, before its STOP",
     breaks = { "CREDIT-007", "CREDIT-001", "CREDIT-004" },
     symptom = "BYE credit / nothing within",
-    patch = function(p) function p.hooks.within_grant() return true end end,
+    patch = function(p)
+      function p.hooks.within_grant(got, granted, half)
+        return half == "open" or got.items < granted.items and got.bytes < granted.bytes
+      end
+    end,
   },
   {
     name = "smaller-totals", title = "ignores a CREDIT with a smaller total",

@@ -128,7 +128,7 @@ local function own_entry(actor)
   for l in pairs(actor.links) do contexts = contexts + count(l.contexts) end
   return codec.map {
     ref = actor.ref, parent = codec.bare(actor.parent), pid = math.tointeger(uv.os_getpid()),
-    state = actor.finishing and "finishing" or actor.ready and "ready" or "booting",
+    state = actor.finishing and "finishing" or actor.ready and "working" or "booting",
     contexts = contexts, rss = uv.resident_set_memory(),
   }
 end

@@ -134,6 +134,16 @@ verdict() {
   [[ $output == *no_such_method* ]]
 }
 
+@test "a case that trips over a breach of the peer's is not HARNESS: the breach is what counts" {
+  tck misled
+  [ "$status" -eq 70 ]
+  verdict HARNESS misled
+  peer=(lua5.4 conformance/mutants/testee.lua cancelling/sends-after-cancel)
+  tck misled
+  [ "$status" -eq 1 ]
+  verdict FAIL misled
+}
+
 @test "a process that is left over is found at the end of the run, and ended" {
   peer=(sh -c 'setsid sleep 1000 & exec lua5.4 conformance/peer/testee.lua')
   tck good --time-scale 0.2

@@ -103,6 +103,21 @@ case {
 }
 
 case {
+  id = "misled", req = "CANCEL-002",
+  title = "A case trips, after a peer that sends on a cancelled context has done so",
+  why = "FAIL for that peer, HARNESS for any other.",
+  run = function(t)
+    local p = t:boot()
+    local upper = p:open("tck.relay", map { target = "x.in" })
+    local below = p:accept("x.in")
+    upper:cancel()
+    below:expect("CANCEL")
+    p:barrier()
+    t:no_such_method()
+  end,
+}
+
+case {
   id = "announced", req = "FRAME-008", title = "The suite sends what it announced",
   why = "PASS: not a fault of the suite.",
   run = function(t)
