@@ -33,7 +33,7 @@ return {
   {
     name = "last-cause-wins", title = "takes the origin of a repeated CANCEL",
     breaks = { "CANCEL-003", "CROSS-001" },
-    symptom = 'CANCELLED with message "m1" / CANCELLED with message "m',
+    symptom = 'origin "shutdown" / origin "requested"',
     patch = function(p)
       p.wrap(p.context.Context, "be_cancelled", function(real, self, cause, grace)
         self.requested = cause
