@@ -390,7 +390,7 @@ function M:finish(side, c, f)
   end
   if f.name == "OPEN" then self:open_complete(c, f) end
   if f.name == "CANCEL" then
-    c.cancelled = true
+    c.cancelled, c.unfinished = true, c.life == "opening"
     self:half(c, "out", side == "mine" and "send CANCEL" or "CANCEL")
     self:half(c, "in", side == "mine" and "send CANCEL" or "CANCEL")
   end
@@ -421,6 +421,7 @@ function M:context_frame(side, f, k)
     if req then return req, text end
     c = self:new_context(f.ctx, side == "mine")
   elseif f.name == "OPEN" and c.life ~= "opening" then
+    if c.unfinished then return "CANCEL-002", "a fragment of an OPEN that was cancelled" end
     return "FRAME-007", "OPEN on context " .. f.ctx .. ", which was opened before"
   end
   f.before = c.life .. " " .. c.out .. "/" .. c.inn

@@ -370,7 +370,7 @@ return {
   {
     name = "finishes-a-cancelled-open",
     title = "goes on writing an OPEN after its CANCEL",
-    breaks = { "CANCEL-002" }, symptom = "nothing on context 2 / OPEN+ 2 h",
+    breaks = { "CANCEL-002" }, symptom = "OPEN+ 2 h",
     patch = function(p)
       p.wrap(p.outbox.Outbox, "withdraw_open", function(real, self, ctx)
         return ctx.life ~= "opening" and real(self, ctx)

@@ -63,7 +63,7 @@ return {
   },
   {
     name = "answers-stop-at-once", title = "answers STOP with END before STARTED",
-    breaks = { "STREAM-005", "KIND-017" }, symptom = "STARTED on context 13 / END 13",
+    breaks = { "STREAM-005", "KIND-017" }, symptom = "STARTED on context 6 / END 6",
     patch = function(p)
       function p.context.Context:answer_stop()
         if self.out ~= "stopped" then return end
