@@ -69,15 +69,16 @@ static bool sleep_until(const copse__watchdog *dog, uint64_t until) {
   }
 }
 
-/* True when the link is lost, false when the thread is to end. */
+/* True when the link is lost, false when the thread is to end. Where both have come, the loss
+ * counts: whoever runs an exit handler after it has a bounded time for that. */
 static bool wait_for_loss(const copse__watchdog *dog) {
   struct pollfd p[3] = {{.fd = dog->stop, .events = POLLIN},
                         {.fd = dog->config.fds[0], .events = POLLRDHUP},
                         {.fd = dog->config.fds[1], .events = 0}};
   for (;;) {
     if (poll(p, 3, -1) < 0) continue;
-    if (p[0].revents) return false;
     if (p[1].revents || p[2].revents) return true;
+    if (p[0].revents) return false;
   }
 }
 

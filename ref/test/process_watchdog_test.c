@@ -200,6 +200,30 @@ static void what_is_left_of_the_grace_runs_on_when_the_watchdog_is_stopped(void 
   assert_int_equal(WTERMSIG(status), SIGKILL);
 }
 
+/* On a busy machine the loop has dealt with a loss before this thread has run once. */
+static void a_loss_that_comes_with_the_stop_bounds_the_exit_as_well(void **state) {
+  (void)state;
+  for (int i = 0; i < 20; i++) {
+    int ends[2];
+    make_pair(ends);
+    pid_t victim = fork();
+    if (victim == 0) {
+      copse__watchdog *dog;
+      copse__watchdog_config config = config_for(ends[1], 1);
+      close(ends[0]);
+      if (copse__watchdog_start(&dog, &config) != COPSE_OK) _exit(1);
+      copse__watchdog_stop(dog);
+      for (;;) pause();
+    }
+    assert_true(victim > 0);
+    close(ends[0]);
+    close(ends[1]);
+    int status = status_of(victim);
+    assert_true(WIFSIGNALED(status));
+    assert_int_equal(WTERMSIG(status), SIGKILL);
+  }
+}
+
 static atomic_int losses;
 
 static void count_loss(void *arg) {
@@ -231,6 +255,7 @@ int main(void) {
       cmocka_unit_test(a_link_that_was_forgotten_is_left_alone),
       cmocka_unit_test(the_process_group_goes_with_it),
       cmocka_unit_test(what_is_left_of_the_grace_runs_on_when_the_watchdog_is_stopped),
+      cmocka_unit_test(a_loss_that_comes_with_the_stop_bounds_the_exit_as_well),
       cmocka_unit_test(a_watchdog_that_is_stopped_has_done_nothing),
   };
   alarm(60);
