@@ -41,9 +41,9 @@ typedef struct copse_lua_run_options {
   /* Put before package.path (the installed Lua files) and package.cpath; NULL: nothing. */
   const char *path;
   const char *cpath;
-  /* Name, log level and so on; zero fields mean the defaults, `size` is filled
-   * in. With `exits`, copse_lua_run ends the process with that status instead of
-   * returning it, after all finalizers. */
+  /* Name, log level and so on; zero fields mean the defaults, `size` is filled in. With `exits`,
+   * copse_lua_run ends the process with that status instead of returning it, after all
+   * finalizers. */
   copse_config runtime;
   /* The report on stderr: 1 coloured, 0 plain, -1 if stderr is a terminal. */
   int colour;

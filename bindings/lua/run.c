@@ -538,11 +538,10 @@ int copse_lua_run(const copse_lua_run_options *options) {
     fprintf(stderr, "copse: not enough memory for Lua\n");
     return COPSE_LUA_UNUSABLE;
   }
-  if (!options->template_only) copse__lua_memory_use(L);
   setvbuf(stdout, NULL, _IOLBF, BUFSIZ); /* nothing is written before there is a program */
   bool ran = succeeds(L, prepare, &s) && (!options->template_only || become_clone(L, &s.options));
   if (ran) {
-    if (options->template_only) copse__lua_memory_use(L);
+    copse__lua_memory_use(L); /* not in a template: each clone begins with pages of its own */
     ran = succeeds(L, protected_run, &s);
   }
   s.status = ran ? s.end.status : COPSE_LUA_UNUSABLE;

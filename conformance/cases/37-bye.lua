@@ -247,7 +247,9 @@ link_case {
     t:await(function() return d:first_bye() or d.eof end, "BYE `frame`", "LINK-013")
     local f, began = d:first_bye(), uv.hrtime()
     if not f then parent:open("tck.echo", map { v = 1 }):returns(1, "LINK-013") end
-    t:check(d.read_error and "LINK-016" or "LINK-013", f, "BYE `frame`", "the end of the input")
+    t:check("LINK-016", f or not d.read_error, "BYE `frame` and an orderly end",
+      tostring(d.read_error))
+    t:check("LINK-013", f, "BYE `frame`", "the end of the input")
     t:is("LINK-013", f.value and f.value.code, "frame", "code")
     d:await_eof("LINK-016")
     t:check("LINK-016", not d.read_error, "an orderly end", tostring(d.read_error))
@@ -260,7 +262,7 @@ link_case {
     end)
     t:await(function() return result end, "a write to end", "LINK-016")
     t:check("LINK-016", result == "written" or uv.hrtime() - began > 500 * 1000000,
-      "the input read for a second after BYE", result)
+      "an orderly end, the input read for a second after BYE", result)
     d.violated = true
     d:close()
   end,

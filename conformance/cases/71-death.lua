@@ -321,7 +321,7 @@ end
 local function await_reaped(t, parent, req)
   local zombies
   local good = t:poll(function()
-    zombies = process.zombies(parent)
+    zombies = process.children(parent, "Z")
     return #zombies == 0
   end, patience * t.scale)
   t:check(req, good, "no ended process that is not reaped", "pids " .. table.concat(zombies, ", "))

@@ -172,21 +172,6 @@ end
 
 -- The news of a death -----------------------------------------------------------------------------
 
--- The processes whose parent this one is, zombies included: a set of pids.
-local function below(pid)
-  local found = {}
-  local dir = uv.fs_scandir("/proc")
-  while dir do
-    local name = uv.fs_scandir_next(dir)
-    if not name then break end
-    local f = name:find("^%d+$") and io.open("/proc/" .. name .. "/stat", "rb")
-    local text = f and f:read("a")
-    if f then f:close() end
-    if text and tonumber(text:match("%) %a (%d+)")) == pid then found[tonumber(name)] = true end
-  end
-  return found
-end
-
 for _, how in ipairs { "exit", "signal" } do
   spawn_case {
     id = "died.after-the-reap." .. how, req = { "SPAWN-021", "SPAWN-016" },
@@ -231,13 +216,14 @@ case {
     end
     -- What the testee keeps for its own use it has when the first child is gone.
     child.spawn(t, p):boot():finish()
-    local before = below(p.process.pid)
+    local before = {}
+    for _, pid in ipairs(process.children(p.process.pid)) do before[pid] = true end
     local script = "sleep 1000 2>/dev/null & (sleep 1000 2>/dev/null & :) & exit 4"
     local c = p:open("tck.spawn", map { argv = array { "/bin/sh", "-c", script } }, { send = true })
     local e = c:errors("died", "SPAWN-016")
     t:is("SPAWN-017", value.is_map(e.data) and e.data.status or nil, 4, "data.status")
     local left = {}
-    for pid in pairs(below(p.process.pid)) do
+    for _, pid in ipairs(process.children(p.process.pid)) do
       if not before[pid] then left[#left + 1] = pid end
     end
     t:check("SPAWN-021", #left == 0, "no process left that the testee adopted",

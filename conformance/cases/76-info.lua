@@ -34,15 +34,20 @@ case {
   end,
 }
 
+-- A testee with a child that is asked because it is: the link, the child, both contexts.
+local function asked(t, req)
+  local p = t:boot()
+  local c = child.spawn(t, p):boot()
+  local call = p:open("copse.info", map {})
+  return p, c, call, c.link:accept("copse.info", req)
+end
+
 case {
   id = "registry.info.children", req = "REG-010", profile = "spawn",
   title = "The entries of a child come after its own, unchanged",
   why = "What a child says of itself and of what is below it is passed on as it is.",
   run = function(t)
-    local p = t:boot()
-    local c = child.spawn(t, p):boot()
-    local call = p:open("copse.info", map {})
-    local inner = c.link:accept("copse.info", "REG-010")
+    local p, c, call, inner = asked(t, "REG-010")
     local ref = value.ref(c.id, c.name, {})
     local answer = array {
       map { ref = ref, parent = p.peer.actor, pid = c.pid, state = "brooding", contexts = 3,
@@ -73,10 +78,7 @@ case {
   title = "A child that does not answer in time is listed with its pid as unresponsive",
   why = "The tree is shown even if a leaf of it hangs, and looking harms nobody.",
   run = function(t)
-    local p = t:boot()
-    local c = child.spawn(t, p):boot()
-    local call = p:open("copse.info", map {})
-    local inner = c.link:accept("copse.info", "REG-011")
+    local p, c, call, inner = asked(t, "REG-011")
     -- SPEC.md lets the question stay open at the child. Whether it is withdrawn nevertheless is the
     -- parent's affair; a child that does not hang then answers.
     local f = t:await(function()
@@ -95,10 +97,8 @@ case {
   title = "A child that refuses to tell is listed as unresponsive as well",
   why = "No value came from it.",
   run = function(t)
-    local p = t:boot()
-    local c = child.spawn(t, p):boot()
-    local call = p:open("copse.info", map {})
-    c.link:accept("copse.info", "REG-011"):fail_with { code = "no_target", message = "" }
+    local p, c, call, inner = asked(t, "REG-011")
+    inner:fail_with { code = "no_target", message = "" }
     unresponsive(t, p, c, call:returns(nil, "REG-011"))
     c:finish()
   end,

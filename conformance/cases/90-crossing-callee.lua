@@ -12,30 +12,12 @@ local frame = require "frame"
 local play = require "play"
 local value = require "value"
 local map, array = value.map, value.array
-local gate = play.gate
+local gate, nothing = play.gate, play.no_effect
 
 local late = { illegal = true }
 
--- The frame that crossed is not held against its sender, and has no effect.
-local function nothing(c)
-  c.link:barrier("CROSS-002")
-  c:nothing("CROSS-001")
-end
-
 local function callee(row, order, o)
-  case {
-    id = "cross." .. row .. ".callee-" .. order, req = o.req or { "CROSS-001", "CROSS-002" },
-    profile = o.profile,
-    title = "Crossing " .. row .. ", the testee as callee, " .. (order == "late"
-      and "its own frame first" or "the opener's frame first"),
-    why = o.why or "Both orders are legal; the table says what each end does.",
-    run = function(t)
-      local p = t:boot()
-      o.run(t, p)
-      p:barrier("CROSS-002")
-      t:check("CROSS-002", not p:first_bye(), "the link open", "BYE")
-    end,
-  }
+  play.crossing(case, row, "callee", "opener", order, o, o.run)
 end
 
 local function duplex(p, items)

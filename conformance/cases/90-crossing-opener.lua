@@ -5,31 +5,15 @@
 -- it (`late`), or has answered before (`early`).
 local case = ...
 local frame = require "frame"
+local play = require "play"
 local value = require "value"
-local map = value.map
-
--- The frame that crossed is not held against its sender, and has no effect.
-local function nothing(c)
-  c.link:barrier("CROSS-002")
-  c:nothing("CROSS-001")
-end
+local map, nothing = value.map, play.no_effect
 
 local function opener(row, order, o)
-  case {
-    id = "cross." .. row .. ".opener-" .. order, req = o.req or { "CROSS-001", "CROSS-002" },
-    profile = o.profile,
-    title = "Crossing " .. row .. ", the testee as opener, " .. (order == "late"
-      and "its own frame first" or "the callee's frame first"),
-    why = o.why or "Both orders are legal; the table says what each end does.",
-    run = function(t)
-      local p = t:boot()
-      local upper = p:open("tck.relay", map { target = "x.below" }, o.above)
-      local inner = p:accept("x.below")
-      o.run(t, p, upper, inner)
-      p:barrier("CROSS-002")
-      t:check("CROSS-002", not p:first_bye(), "the link open", "BYE")
-    end,
-  }
+  play.crossing(case, row, "opener", "callee", order, o, function(t, p)
+    local upper = p:open("tck.relay", map { target = "x.below" }, o.above)
+    o.run(t, p, upper, p:accept("x.below"))
+  end)
 end
 
 local function cancelled(inner, upper)

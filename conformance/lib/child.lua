@@ -4,9 +4,9 @@
 -- `tck.spawn` above and the child's link below. So it can be a child that keeps the spawn contract,
 -- and one that breaks it at any point.
 
-local uv = require "luv"
 local bridge = require "bridge"
 local Link = require "link"
+local process = require "process"
 local value = require "value"
 
 local M = {}
@@ -166,8 +166,7 @@ end
 -- Waits until the process is gone altogether, not even a zombie left.
 function Child:await_reaped(req)
   self.t:await(function() return self.gone end, "the end of the child", req)
-  local stat = "/proc/" .. self.pid
-  local reaped = self.t:poll(function() return not uv.fs_stat(stat) end)
+  local reaped = self.t:poll(function() return not process.exists(self.pid) end)
   self.t:check(req, reaped, "pid " .. self.pid .. " reaped", "it is still there")
 end
 

@@ -132,6 +132,30 @@ function M.nursery(p, n, o)
   return upper, inner
 end
 
+-- The frame that crossed is not held against its sender, and has no effect.
+function M.no_effect(c)
+  c.link:barrier("CROSS-002")
+  c:nothing("CROSS-001")
+end
+
+-- A case of chapter 19: a row of its table, the testee as `who`, its own frame `late` or that of
+-- the `other` `early`; the link stays. run(t, p) plays it.
+function M.crossing(case, row, who, other, order, o, run)
+  case {
+    id = "cross." .. row .. "." .. who .. "-" .. order,
+    req = o.req or { "CROSS-001", "CROSS-002" }, profile = o.profile,
+    title = "Crossing " .. row .. ", the testee as " .. who .. ", "
+      .. (order == "late" and "its own frame first" or "the " .. other .. "'s frame first"),
+    why = o.why or "Both orders are legal; the table says what each end does.",
+    run = function(t)
+      local p = t:boot()
+      run(t, p)
+      p:barrier("CROSS-002")
+      t:check("CROSS-002", not p:first_bye(), "the link open", "BYE")
+    end,
+  }
+end
+
 -- Has the testee dial the suite by tck.dial and waits for its HELLO; the suite has said none.
 -- Returns the context of tck.dial, the link, and the id that the testee looks for on it.
 -- o: token.

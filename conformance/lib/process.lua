@@ -204,35 +204,39 @@ function Process:sanitizer()
   end
 end
 
+-- What /proc tells of a process in the file of this name; nil when it tells nothing.
+local function read_proc(pid, name)
+  local f = io.open("/proc/" .. pid .. "/" .. name, "rb")
+  local text = f and f:read("a")
+  if f then f:close() end
+  return text
+end
+
+-- Goes over all processes of the system.
+local function pids()
+  local dir = uv.fs_scandir("/proc")
+  return function()
+    local name
+    repeat name = dir and uv.fs_scandir_next(dir) until not name or name:find("^%d+$")
+    return name and tonumber(name)
+  end
+end
+
 -- Living processes that bear this mark, whatever their parents and groups: a list of their pids.
 -- With `all`, those of every mark that begins with it.
 function M.marked(mark, all)
   local wanted = "\0TCK_CASE=" .. mark .. (all and "" or "\0")
   local found = {}
-  local dir = uv.fs_scandir("/proc")
-  if not dir then return found end
-  while true do
-    local name = uv.fs_scandir_next(dir)
-    if not name then break end
-    if name:find("^%d+$") then
-      local f = io.open("/proc/" .. name .. "/environ", "rb")
-      if f then
-        local env = f:read("a")
-        f:close()
-        if env and ("\0" .. env):find(wanted, 1, true) then
-          found[#found + 1] = tonumber(name)
-        end
-      end
-    end
+  for pid in pids() do
+    local env = read_proc(pid, "environ")
+    if env and ("\0" .. env):find(wanted, 1, true) then found[#found + 1] = pid end
   end
   return found
 end
 
 -- The mark that a process bears, nil if none.
 function M.mark_of(pid)
-  local f = io.open("/proc/" .. pid .. "/environ", "rb")
-  local env = f and f:read("a")
-  if f then f:close() end
+  local env = read_proc(pid, "environ")
   return env and ("\0" .. env):match("%zTCK_CASE=([^%z]*)")
 end
 
@@ -245,15 +249,13 @@ function M.running(pid)
   return not text:match("^%d+ %(.*%) ([ZX])")
 end
 
--- The children of a process that have ended and were not reaped: a list of their pids.
-function M.zombies(parent)
+-- The children of a process, zombies included: a list of their pids; with `state`, only those that
+-- are in it ("Z": ended, and not reaped).
+function M.children(parent, state)
   local found = {}
-  local dir = uv.fs_scandir("/proc")
-  for name in uv.fs_scandir_next, dir do
-    local f = name:find("^%d+$") and io.open("/proc/" .. name .. "/stat", "rb")
-    local state, ppid = (f and f:read("a") or ""):match("%) (%a) (%d+)")
-    if f then f:close() end
-    if state == "Z" and tonumber(ppid) == parent then found[#found + 1] = name end
+  for pid in pids() do
+    local now, ppid = (read_proc(pid, "stat") or ""):match("%) (%a) (%d+)")
+    if tonumber(ppid) == parent and now == (state or now) then found[#found + 1] = pid end
   end
   return found
 end

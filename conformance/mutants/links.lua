@@ -206,7 +206,7 @@ return {
   },
   {
     name = "closes-over-unread-input", title = "releases a link without reading to its end",
-    breaks = { "LINK-016" }, symptom = "the input read for a second after BYE /",
+    breaks = { "LINK-016" }, symptom = "an orderly end",
     patch = function(p) function p.hooks.drains_at_close() return false end end,
   },
   {

@@ -488,8 +488,7 @@ void copse__link_abort(copse__link *link, copse_code code, const char *text) {
   close_now(link);
 }
 
-/* Whoever has said HELLO is owed an answer, be it BYE. */
-static bool has_heard_hello(const copse__link *link) {
+bool copse__link_has_heard_hello(const copse__link *link) {
   copse_wire_info info;
   copse_wire_get_info(link->wire, &info);
   return info.hello_received;
@@ -497,7 +496,9 @@ static bool has_heard_hello(const copse__link *link) {
 
 void copse__link_bye(copse__link *link, copse_code code, const char *message) {
   if (link->state > COPSE__LINK_OPEN) return;
-  if (code == COPSE_CODE_NONE && link->state == COPSE__LINK_HELLO && !has_heard_hello(link)) {
+  /* Whoever has said HELLO is owed an answer, be it BYE. */
+  if (code == COPSE_CODE_NONE && link->state == COPSE__LINK_HELLO &&
+      !copse__link_has_heard_hello(link)) {
     copse__link_abort(link, code, "closed before it was open");
     return;
   }

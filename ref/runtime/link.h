@@ -133,6 +133,7 @@ void copse__link_run(copse__link *link);
 /* In copse_pump: reads; events are kept for the turn. */
 void copse__link_pump(copse__link *link);
 
+bool copse__link_has_heard_hello(const copse__link *link);
 /* BYE: graceful with COPSE_CODE_NONE, else at once. */
 void copse__link_bye(copse__link *link, copse_code code, const char *message);
 /* Whoever said BYE has no more time than this left for the answer, from now. */

@@ -45,11 +45,9 @@ const char *copse__signal_name(int signal, char text[16]) {
 /* What it wrote where a HELLO was expected, quoted for a message; "" if it wrote nothing or did
  * say HELLO. */
 static void quote(const copse_child *child, char *text, size_t size) {
-  copse_wire_info info;
   text[0] = 0;
   if (!child->link || child->link->first_size == 0) return;
-  copse_wire_get_info(child->link->wire, &info);
-  if (info.hello_received) return;
+  if (copse__link_has_heard_hello(child->link)) return;
   size_t at = (size_t)snprintf(text, size, "; in place of HELLO it wrote \"");
   for (size_t i = 0; i < child->link->first_size && i < QUOTE_MAX && at + 8 < size; i++) {
     uint8_t c = child->link->first[i];

@@ -40,12 +40,8 @@ copse__cause *copse__cause_new(copse_origin origin, const copse_ref *by, const c
     memcpy(cause->cause.by.name, by->name, sizeof by->name);
   }
   if (message) {
-    size_t size = strnlen(message, sizeof cause->cause.message);
-    if (size >= sizeof cause->cause.message) {
-      size = sizeof cause->cause.message - 1;
-      while (size && ((uint8_t)message[size] & 0xC0) == 0x80)
-        size--; /* not in the middle of a character */
-    }
+    const size_t room = sizeof cause->cause.message;
+    const size_t size = copse__utf8_fit((const uint8_t *)message, strnlen(message, room), room - 1);
     memcpy(cause->cause.message, message, size);
     /* Whatever text it came from: on a link it must be UTF-8. */
     if (!copse__utf8((const uint8_t *)message, size))

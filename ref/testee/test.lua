@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: MIT
 --
--- Each handler of the testee once, driven by an actor in Lua. What they owe in full
--- is the conformance suite's to judge; here it is shown that they are there, and
--- that nothing of them stays.
+-- Each handler of the testee once, driven by an actor in Lua. What they owe in full is the
+-- conformance suite's to judge; here it is shown that they are there, and that nothing of them
+-- stays.
 --
 --     copse run ref/testee/test.lua TESTEE
 package.path = "bindings/lua/test/?.lua;" .. package.path

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * What the handlers of the testee share: the call that each of them serves, its
- * arguments, and gates.
+ * What the handlers of the testee share: the call that each of them serves, its arguments, and
+ * gates.
  */
 #ifndef TESTEE_H
 #define TESTEE_H
