@@ -442,7 +442,7 @@ return {
   },
   {
     name = "watchers-without-bound", title = "keeps changes for a watcher without end",
-    breaks = { "REG-008" }, symptom = "the end of the case / still running after",
+    breaks = { "REG-008" }, symptom = "ERROR busy / nothing after",
     patch = function(p) function p.hooks.watch_bound() return math.huge end end,
   },
   {

@@ -229,7 +229,7 @@ return {
   },
   {
     name = "equal-grace-below", title = "passes all of its grace on",
-    breaks = { "CANCEL-016" }, symptom = 'a grace of at most 450000 / {"grace": 600000',
+    breaks = { "CANCEL-016" }, symptom = 'a grace of at most 450000 / {"grace": ',
     patch = function(p) function p.hooks.grace_below(left) return left end end,
   },
   {
@@ -240,7 +240,7 @@ return {
   },
   {
     name = "cancellation-stays-above", title = "does not cancel the contexts below a cancelled one",
-    breaks = { "MODEL-005", "DEADLINE-003", "LADDER-001", "LINK-006", "MODEL-004" },
+    breaks = { "MODEL-005", "DEADLINE-002", "LADDER-001", "LINK-006", "MODEL-004" },
     symptom = "CANCEL on context 1 / nothing within",
     patch = function(p) function p.hooks.passes_on() return false end end,
   },

@@ -408,7 +408,7 @@ return {
   {
     name = "cancel-waits-its-turn", title = "sends control frames after all messages",
     breaks = { "FRAME-024" },
-    symptom = "CANCEL before the results that were not begun / CANCEL with 0 of 25 re",
+    symptom = "CANCEL before the results that were not begun / CANCEL with 0 of ",
     patch = function(p)
       function p.hooks.next_frame(outbox)
         return outbox:next_open() or outbox:next_message() or outbox:next_control()
@@ -419,7 +419,7 @@ return {
   {
     name = "opens-what-is-cancelled",
     title = "writes an OPEN that was cancelled before it was begun",
-    breaks = { "FRAME-026" }, symptom = "CANCELLED on context 53 / nothing within",
+    breaks = { "FRAME-026" }, symptom = "CANCELLED on context ",
     patch = function(p)
       p.wrap(p.outbox.Outbox, "withdraw_open", function(real, self, ctx)
         return not (ctx.cancel_sent and ctx.life == "unopened") and real(self, ctx)
@@ -455,7 +455,7 @@ return {
   {
     name = "return-overtakes-items", title = "sends RETURN and END before the items that wait",
     breaks = { "FRAME-027", "STREAM-003", "STREAM-010" },
-    symptom = "ITEM on context 53 / END 53",
+    symptom = "ITEM on context 9 / END 9",
     patch = function(p)
       p.wrap(p.outbox.Outbox, "message", function(real, self, ctx, kind, payload, reply)
         real(self, ctx, kind, payload, reply)

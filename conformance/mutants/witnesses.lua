@@ -335,7 +335,7 @@ return {
     ["CANCEL-005"] = { "cancel.at-waiting.link-lost" },
   },
   ["cancelling/cancellation-stays-above"] = {
-    ["DEADLINE-003"] = { "deadline.opener.once" },
+    ["DEADLINE-002"] = { "deadline.opener.once" },
     ["LADDER-001"] = { "child.cancel.before-hello" },
     ["LINK-006"] = { "bye.waits.relay-cancelled" },
     ["MODEL-004"] = { "cancel.wide.error-then-cancel" },
