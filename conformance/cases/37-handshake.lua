@@ -531,6 +531,9 @@ case {
     local d = t:dial(parent, { hello = { features = array {} } })
     local c = d:open("tck.source", map { count = 3 }, { credit = { 8, 8000 } })
     c:expect("STARTED", "HELLO-015")
+    -- To its end, so that the monitor has seen all that came.
+    t:await(function() return d.monitor:life_of(c.id) == "ended" or d:first_bye() or d.eof end,
+      "RETURN or ERROR on context " .. c.id, "HELLO-015")
     local f = c:expect({ "RETURN", "ERROR" }, "HELLO-015")
     if f.name == "RETURN" then t:is("HELLO-015", f.value, 0, "items sent:") end
     -- The twin: another link of the same two actors, which has agreed on streams.

@@ -206,9 +206,13 @@ case {
     t.cleanup[#t.cleanup + 1] = function()
       for _, s in ipairs(open) do if not s:is_closing() then s:close() end end
     end
-    parent:barrier()
-    parent:barrier()
-    local held = before > 0 and t:stat(parent).fds - before or #open - over
+    -- A testee may take them one by one: what counts is what it holds when it takes no more.
+    local held
+    repeat
+      local last = held
+      for _ = 1, 5 do parent:barrier() end
+      held = before > 0 and t:stat(parent).fds - before or #open - over
+    until held == last
     t:check("SEC-011", held < n, "fewer than " .. n .. " links held", held .. " held")
     for _, s in ipairs(open) do s:close() end
     open = {}

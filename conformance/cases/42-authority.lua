@@ -273,7 +273,7 @@ case {
       contexts = 0, rss = 0 }
     asked:returns_with(array { entry })
     info:next()
-    c.ctx:cancel { grace = 100 }
+    c.ctx:cancel { grace = 3000 }
     c:await_signal(15, "LADDER-001")
     c:await_reaped("LADDER-006")
     c.ctx:next()

@@ -275,7 +275,7 @@ for _, how in ipairs { "silent", "no-started" } do
     spawn_case {
       id = "boot." .. how .. (obeys and "" or "-stubborn"),
       req = { "SPAWN-011", "LADDER-001", "LADDER-002" },
-      args = { boot = 150, grace = 100 },
+      args = { boot = 1000, grace = 100 },
       title = "A child that " .. (how == "silent" and "never says HELLO" or "never sends STARTED")
         .. (obeys and " is sent SIGTERM and reported"
           or " and ignores SIGTERM is killed and reported"),

@@ -70,7 +70,7 @@ for _, obeys in ipairs { "exits", "dies", "ignores" } do
     why = "Every rung has its time; the last one cannot be refused.",
     run = function(t, c)
       c:boot()
-      c.ctx:cancel(ignores and { grace = 300 } or nil)
+      c.ctx:cancel(ignores and { grace = 1500 } or nil)
       c.actor:expect("CANCEL", "LADDER-001")
       t:check("LADDER-001", #c.signals == 0, "CANCEL before any signal", "a signal")
       c:await_signal(15, "LADDER-001")

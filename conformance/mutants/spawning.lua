@@ -130,7 +130,7 @@ return {
         if options.child then
           p.wrap(transport, "start", function(start, self, on_bytes, on_end)
             start(self, function(bytes)
-              p.task.after(30, function() on_bytes(bytes) end)
+              p.task.after(200, function() on_bytes(bytes) end)
             end, on_end)
           end)
         end
@@ -166,7 +166,7 @@ return {
   {
     name = "ladder-is-not-told",
     title = "does not say that it was its own ladder that killed a child",
-    breaks = { "SPAWN-018" }, symptom = 'ladder: SIGTERM / {"signal": 15}',
+    breaks = { "SPAWN-018" }, symptom = '/ {"signal": ',
     patch = function(p)
       function p.hooks.reports_died(err)
         if err and err.code == "died" then err.data.ladder = nil end
