@@ -78,11 +78,12 @@ static void leave(copse__process *process) {
     return;
   }
   /* From here on the process only exits. The link is about to be closed, so the watchdog cannot
-   * watch it; should we hang all the same, our parent has its ladder, and its death is ours. */
+   * watch it; should we hang all the same, our parent has its ladder, and its death is ours. One
+   * that dies in between is seen by the watchdog, which looks once more when it is stopped. */
   if (process->is_child && !process->link_lost) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
     copse__watchdog_stop(process->watchdog);
     process->watchdog = NULL;
-    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
   }
   copse__core_close(process->rt, on_closed);
 }

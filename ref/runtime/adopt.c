@@ -9,17 +9,21 @@
  * program we are a part of has started for itself (popen, uv_spawn), which are none of our
  * business:
  *
+ *   - what is in our own process group is the program's. A child that we spawn leads a group of its
+ *     own from its first moment on, before it has started anything, and what it starts is there or
+ *     in another that began there: nothing comes back into ours without being told its number.
  *   - each actor has a mark in its environment, COPSE_WITHIN=its id, which everything that it
  *     starts inherits. A child with our mark, or with the one we were born with (a fork of ours
- *     shows the environment of our own start), is the program's. Any other came to us from a dead
- *     child.
- *   - a zombie shows no environment. One that we saw alive as a stranger is reaped; one in our own
- *     process group is the program's; any other is given a moment, in which the program reaps it if
- *     it knows it.
+ *     shows the environment of our own start), is the program's.
+ *   - any other came to us from a dead child, or cannot be told from that: a program of our own
+ *     that has both a group and an environment to itself.
+ *   - a zombie shows no environment. One that we saw alive as a stranger is reaped; any other is
+ *     given a moment, in which the program reaps it if it knows it.
  *
  * An orphan that was started with a link is an actor, or the launcher of one: it has the grace
  * that its parent had, for its clean-up. Others are killed at once. As long as any is left we
- * look again, quickly at first, since each death may bring us the next generation.
+ * look again, quickly at first, since each death may bring us the next generation. That we cannot
+ * look, for want of descriptors, is not taken for "none is left": we look again then, too.
  */
 #include "runtime/adopt.h"
 
@@ -35,6 +39,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define WAIT_FIRST_MS 1
@@ -43,9 +48,19 @@
 #define GIVE_UP_MS 2000 /* after the kill: what even SIGKILL does not end is the system's */
 #define NAME_SIZE 64
 
-typedef enum origin_kind { NOT_OURS_TO_TOUCH, AN_ACTOR, A_HELPER, A_ZOMBIE, GONE } origin_kind;
+typedef enum origin_kind {
+  NOT_OURS_TO_TOUCH,
+  AN_ACTOR,
+  A_HELPER,
+  A_ZOMBIE,
+  GONE,
+  UNSEEN
+} origin_kind;
 
 /* --- looking at one process ------------------------------------------------------------------- */
+
+/* That something in /proc could not be opened or read says nothing about it. */
+static bool is_shortage(int error) { return error == EMFILE || error == ENFILE || error == ENOMEM; }
 
 typedef struct environment {
   bool has_link;
@@ -102,10 +117,13 @@ static origin_kind look_at(const copse__adopt *adopt, pid_t pid) {
   char state;
   pid_t group;
   environment env;
-  if (!read_stat(pid, &state, &group)) return GONE;
-  if (state == 'Z' || state == 'X') return group == getpgrp() ? NOT_OURS_TO_TOUCH : A_ZOMBIE;
+  errno = 0;
+  if (!read_stat(pid, &state, &group)) return is_shortage(errno) ? UNSEEN : GONE;
+  if (group == getpgrp()) return NOT_OURS_TO_TOUCH;
+  if (state == 'Z' || state == 'X') return A_ZOMBIE;
+  errno = 0;
   if (!read_environment(pid, &env)) /* of another user, or just dead */
-    return group == getpgrp() ? NOT_OURS_TO_TOUCH : A_HELPER;
+    return is_shortage(errno) ? UNSEEN : A_HELPER;
   if (strcmp(env.mark, adopt->mark) == 0 || strcmp(env.mark, adopt->born) == 0)
     return NOT_OURS_TO_TOUCH;
   return env.has_link ? AN_ACTOR : A_HELPER;
@@ -144,6 +162,7 @@ static bool visit(copse__adopt *adopt, pid_t pid, uint64_t now) {
   if (adopt->is_spawned(adopt, pid)) return false;
   origin_kind kind = look_at(adopt, pid);
   if (kind == NOT_OURS_TO_TOUCH || kind == GONE) return false;
+  if (kind == UNSEEN) return true;
   copse__orphan *orphan = find_orphan(adopt, pid, now);
   if (!orphan) return true; /* no memory: next time */
   if (kind == A_ZOMBIE) {
@@ -159,22 +178,8 @@ static bool visit(copse__adopt *adopt, pid_t pid, uint64_t now) {
   return true;
 }
 
-/* A template has failed: what it has cloned and that has not reported bears its mark. Never "still
- * there". */
-static bool visit_marked(copse__adopt *adopt, pid_t pid, uint64_t now) {
-  environment env;
-  siginfo_t info;
-  (void)now;
-  if (!read_environment(pid, &env) || strcmp(env.mark, adopt->condemned) != 0) return false;
-  kill(pid, SIGKILL);
-  while (waitid(P_PID, (id_t)pid, &info, WEXITED) != 0 && errno == EINTR) continue;
-  return false;
-}
-
-typedef bool (*visitor)(copse__adopt *adopt, pid_t pid, uint64_t now);
-
 /* Visits the children in one "children" file: numbers with blanks between them. */
-static size_t visit_list(copse__adopt *adopt, visitor visit_one, int fd, uint64_t now) {
+static size_t visit_list(copse__adopt *adopt, int fd, uint64_t now) {
   char block[4096];
   size_t left = 0;
   long pid = 0;
@@ -184,29 +189,40 @@ static size_t visit_list(copse__adopt *adopt, visitor visit_one, int fd, uint64_
       if (isdigit((unsigned char)block[i])) {
         pid = pid * 10 + (block[i] - '0');
       } else {
-        if (pid) left += visit_one(adopt, (pid_t)pid, now);
+        if (pid) left += visit(adopt, (pid_t)pid, now);
         pid = 0;
       }
     }
   }
-  return left;
+  return n < 0 && is_shortage(errno) ? left + 1 : left;
+}
+
+/* To know this takes no descriptor: a program that has given up its right to any, or has run out of
+ * them, does not wait for ever. */
+static bool has_children(void) {
+  siginfo_t info;
+  return waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT | __WALL) == 0 || errno != ECHILD;
 }
 
 /* Visits all children of this process, whichever of its threads they hang on; returns how many
- * orphans are left. */
-static size_t visit_all(copse__adopt *adopt, visitor visit_one) {
+ * orphans are left. A place that cannot be looked at counts as one. */
+static size_t visit_all(copse__adopt *adopt) {
   size_t left = 0;
   uint64_t now = copse_now(adopt->rt);
+  if (!has_children()) return 0;
   DIR *tasks = opendir("/proc/self/task");
-  if (!tasks) return 0;
+  if (!tasks) return is_shortage(errno);
   for (struct dirent *task; (task = readdir(tasks));) {
     char path[NAME_SIZE];
     if (task->d_name[0] == '.') continue;
     snprintf(path, sizeof path, "%.32s/children", task->d_name);
     int fd = openat(dirfd(tasks), path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) continue;
-    left += visit_list(adopt, visit_one, fd, now);
-    close(fd);
+    if (fd >= 0) {
+      left += visit_list(adopt, fd, now);
+      close(fd);
+    } else if (is_shortage(errno)) {
+      left++;
+    }
   }
   closedir(tasks);
   return left;
@@ -216,7 +232,7 @@ static size_t visit_all(copse__adopt *adopt, visitor visit_one) {
 
 static void on_timer(copse__timer *timer) {
   copse__adopt *adopt = copse__of(timer, copse__adopt, timer);
-  if (visit_all(adopt, visit)) {
+  if (visit_all(adopt)) {
     copse__timer_start(adopt->rt, timer, copse_now(adopt->rt) + adopt->wait_ms, on_timer);
     adopt->wait_ms = adopt->wait_ms * 2 < WAIT_MAX_MS ? adopt->wait_ms * 2 : WAIT_MAX_MS;
     return;
@@ -234,13 +250,9 @@ void copse__adopt_sweep(copse__adopt *adopt, uint32_t grace_ms) {
 }
 
 void copse__adopt_end_all(copse__adopt *adopt) {
+  const struct timespec moment = {0, WAIT_FIRST_MS * 1000000L};
   adopt->ending = true;
-  while (visit_all(adopt, visit)) continue;
-}
-
-void copse__adopt_end_marked(copse__adopt *adopt, const char *mark) {
-  adopt->condemned = mark;
-  visit_all(adopt, visit_marked);
+  while (visit_all(adopt)) nanosleep(&moment, NULL);
 }
 
 copse_status copse__adopt_init(copse *rt, copse__adopt *adopt) {

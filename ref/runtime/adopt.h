@@ -25,8 +25,7 @@ typedef struct copse__adopt {
   uint32_t grace_ms;
   uint64_t wait_ms;
   bool sweeping;
-  bool ending;           /* nobody is spared */
-  const char *condemned; /* the mark of those that are to go */
+  bool ending; /* nobody is spared */
   copse__orphan *orphans;
   size_t orphan_count, orphan_room;
   /* Whether a process is a child that the runtime spawned itself. */
@@ -39,17 +38,15 @@ typedef struct copse__adopt {
  * sets COPSE__MARK in the environment. The caller sets the callbacks. COPSE_ENOMEM. */
 copse_status copse__adopt_init(copse *rt, copse__adopt *adopt);
 
-/* A child has died: looks for what it left behind until nothing is, then calls `on_clear`.
- * Orphans that are actors clean up by themselves, and are killed after `grace_ms`; others are
- * killed at once. */
+/* A child or a template has died: looks for what it left behind until nothing is, then calls
+ * `on_clear`. Orphans that are actors clean up by themselves, and are killed after `grace_ms`;
+ * others are killed at once. */
 void copse__adopt_sweep(copse__adopt *adopt, uint32_t grace_ms);
 
 /* Kills and reaps every child of this process and what comes to it by their deaths, the program's
  * own included. Blocks until that is done; the last act of an actor whose parent is dead, after
  * which nobody would look for them. */
 void copse__adopt_end_all(copse__adopt *adopt);
-/* Kills and reaps the children whose environment has this mark. Blocks until that is done. */
-void copse__adopt_end_marked(copse__adopt *adopt, const char *mark);
 /* Harmless on zeroed memory. */
 void copse__adopt_deinit(copse__adopt *adopt);
 

@@ -12,9 +12,14 @@
  * its clean-up by a line of its log.
  *
  * Our own standard error output may be slow, or a pipe that nobody reads just now. Writing to it
- * must not hold up the loop: we write only when poll says that there is room, at most PIPE_BUF
- * bytes, and otherwise leave the child's output in its pipe and look again soon. So a child that
+ * must not hold up the loop: we write at most PIPE_BUF bytes, and where there is no room for them
+ * keep those and leave everything else in the child's pipe, and look again soon. So a child that
  * writes faster than the terminal takes it waits, as it would without us.
+ *
+ * That poll says that there is room is not enough: a terminal with room for one byte has room, and
+ * others write to a terminal or a pipe as well. It must be the write that does not wait. To make
+ * the descriptor non-blocking would make it so for everybody who shares it, the shell included;
+ * so for the time of the write we open what it refers to once more, for ourselves.
  */
 #include "runtime/tail.h"
 
@@ -23,11 +28,14 @@
 #include <limits.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #define AGAIN_MS 10        /* how soon we look again at an output without room */
 #define AFTER_DEATH_MS 200 /* how long we read after the death of the child at most */
 #define READS_PER_TURN 8
+#define READS_AT_THE_END 16
 
 static void look(copse__tail *tail, bool to_the_end);
 
@@ -42,23 +50,47 @@ static void keep(copse__tail *tail, const uint8_t *data, size_t size) {
   }
 }
 
-/* Whether our standard error output would take a piece now. One that nobody will ever read does. */
-static bool has_room(copse__tail *tail) {
-  struct pollfd p = {.fd = STDERR_FILENO, .events = POLLOUT};
-  if (!tail->forward) return true;
-  if (poll(&p, 1, 0) == 0) return false;
-  if (p.revents & (POLLERR | POLLNVAL)) tail->forward = false;
-  return true;
+/* A descriptor that does not wait; -1: not now. A file never waits, and one of our own would begin
+ * at its start; others (a socket) have room for a piece when poll says so. */
+static int open_output(void) {
+  struct stat st;
+  if (fstat(STDERR_FILENO, &st) != 0 || !(S_ISCHR(st.st_mode) || S_ISFIFO(st.st_mode)))
+    return STDERR_FILENO;
+  int fd = open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+  if (fd >= 0 || errno == EMFILE || errno == ENFILE || errno == ENOMEM) return fd;
+  return STDERR_FILENO; /* another user's terminal */
 }
 
-static void pass_on(copse__tail *tail, const uint8_t *data, size_t size) {
-  while (tail->forward && size) {
-    ssize_t n = write(STDERR_FILENO, data, size);
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return;
-    data += n;
-    size -= (size_t)n;
+/* Writes what is in the ring and was not passed on, in one piece, so that lines stay together. */
+static ssize_t write_rest(copse__tail *tail, int fd) {
+  size_t at = (size_t)(tail->passed % COPSE__TAIL_SIZE);
+  size_t size = (size_t)(tail->total - tail->passed);
+  size_t first = size < COPSE__TAIL_SIZE - at ? size : COPSE__TAIL_SIZE - at;
+  struct iovec parts[] = {{tail->ring + at, first}, {tail->ring, size - first}};
+  ssize_t n;
+  do n = writev(fd, parts, 2);
+  while (n < 0 && errno == EINTR);
+  return n;
+}
+
+/* Passes on what was read and was not yet; false if some of that is left, for want of room. What
+ * cannot be written at all is not kept, and not tried again if nobody will ever read it. */
+static bool pass_on(copse__tail *tail) {
+  while (tail->forward && tail->passed < tail->total) {
+    struct pollfd p = {.fd = STDERR_FILENO, .events = POLLOUT};
+    if (poll(&p, 1, 0) == 0) return false;
+    if (p.revents & (POLLERR | POLLNVAL)) {
+      tail->forward = false;
+      break;
+    }
+    int fd = open_output();
+    ssize_t n = fd < 0 ? -1 : write_rest(tail, fd);
+    bool no_room = fd < 0 || (n < 0 && errno == EAGAIN);
+    if (fd >= 0 && fd != STDERR_FILENO) close(fd);
+    if (no_room) return false;
+    tail->passed = n > 0 ? tail->passed + (uint64_t)n : tail->total;
   }
+  return true;
 }
 
 static void end(copse__tail *tail) {
@@ -91,17 +123,18 @@ static void look(copse__tail *tail, bool to_the_end) {
     end(tail);
     return;
   }
-  for (int i = 0; i < READS_PER_TURN || to_the_end; i++) {
-    if (!has_room(tail)) {
-      if (to_the_end) {
-        tail->forward = false;
-      } else {
+  for (int i = 0;; i++) {
+    if (!pass_on(tail)) {
+      if (!to_the_end) {
         copse__poll_events(&tail->poll, 0);
         copse__timer_start(tail->rt, &tail->timer, copse_now(tail->rt) + AGAIN_MS, on_timer);
         return;
       }
+      tail->forward = false;
     }
-    ssize_t n = read(tail->fd, piece, sizeof piece);
+    if (i >= READS_PER_TURN && !to_the_end) break;
+    /* A holder of the pipe that never pauses must not keep us here. */
+    ssize_t n = i <= READS_AT_THE_END ? read(tail->fd, piece, sizeof piece) : 0;
     if (n < 0 && errno == EINTR) continue;
     if (n < 0 && errno == EAGAIN && !to_the_end) break;
     if (n <= 0) {
@@ -109,12 +142,6 @@ static void look(copse__tail *tail, bool to_the_end) {
       return;
     }
     keep(tail, piece, (size_t)n);
-    pass_on(tail, piece, (size_t)n);
-    /* A holder of the pipe that never pauses must not keep us here. */
-    if (to_the_end && i >= (int)(COPSE__TAIL_SIZE / PIPE_BUF) * READS_PER_TURN) {
-      end(tail);
-      return;
-    }
   }
   copse__poll_events(&tail->poll, UV_READABLE);
   if (tail->read_until) copse__timer_start(tail->rt, &tail->timer, tail->read_until, on_timer);

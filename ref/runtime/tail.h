@@ -18,6 +18,7 @@ typedef struct copse__tail {
   bool ended;          /* no more will be read */
   uint64_t read_until; /* once the child is dead: when to give up on whoever else holds the pipe */
   uint64_t total;      /* bytes ever read; the last of them stand in `ring` */
+  uint64_t passed;     /* how many of them have been forwarded */
   void (*on_end)(struct copse__tail *tail);
   uint8_t ring[COPSE__TAIL_SIZE];
 } copse__tail;

@@ -12,11 +12,12 @@
  * Whatever goes wrong, the answer is one: the template is killed, with anything it may have begun,
  * and the command is executed. For this to be right, no clone may be lost:
  *
- *   - The first act of a clone, before it is of any use, is to report its number. A clone that has
- *     not reported bears in its environment a mark that this template alone has. So when we stop
- *     waiting for a report, we first see the template die, after which no clone can come into
- *     being, and then kill and reap every child of ours with that mark: whichever has reported too
- *     late has reported to nobody, and has run nothing of a user's.
+ *   - The first act of a clone, before it is of any use, is to report its number, and one that
+ *     cannot ends. So when we stop waiting for a report, we shut our end of the socket and then
+ *     read what is in it: a clone is heard of now, or it will run nothing of a user's. One that we
+ *     have heard of is a child like any other. Every other is an orphan, stopped and dead ones too:
+ *     it bears in its environment a mark that is not ours, and the sweep that we begin once the
+ *     template is dead, after which no clone can come into being, kills and reaps it (adopt.c).
  *   - The wait is bounded: it ends when the template is seen dead or stopped, or after a time in
  *     which even a busy machine should have answered. After a few failures we stop trying.
  *   - When we die, the template is killed by the system; its end of the socket, which nothing that
@@ -236,8 +237,12 @@ static pid_t ask(const copse__template *template, const copse__spawn_args *args,
   if (args->fds[STDOUT_FILENO] == COPSE__FD_INHERIT && fcntl(STDOUT_FILENO, F_GETFD) >= 0)
     fds[count++] = STDOUT_FILENO;
   if (fds[COPSE__TEMPLATE_CWD] >= 0 && access(cwd, X_OK) == 0 &&
-      send_request(template->control, message, size, fds, count))
-    *broken = !hear(template, &report, sizeof report);
+      send_request(template->control, message, size, fds, count) &&
+      !hear(template, &report, sizeof report)) {
+    *broken = true;
+    shutdown(template->control, SHUT_RD);
+    if (!hear(template, &report, sizeof report)) report.pid = 0;
+  }
   free(message);
   if (fds[COPSE__TEMPLATE_CWD] >= 0) close(fds[COPSE__TEMPLATE_CWD]);
   return report.pid;
@@ -268,7 +273,7 @@ copse_status copse__template_spawn(copse *rt, copse__template *template,
   if (broken) {
     template->failures++;
     copse__template_end(template);
-    copse__adopt_end_marked(&rt->process->adopt, template->mark);
+    copse__adopt_sweep(&rt->process->adopt, 0);
   }
   if (!child->pid) return COPSE_EAGAIN;
   child->pidfd = (int)syscall(SYS_pidfd_open, child->pid, 0);

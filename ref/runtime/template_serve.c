@@ -156,9 +156,12 @@ static bool take_words(const server *s, const copse__template_request *r, int *a
   return true;
 }
 
-static void report(pid_t pid, int error) {
+static bool report(pid_t pid, int error) {
   const copse__template_report word = {pid, error};
-  while (send(COPSE__TEMPLATE_FD, &word, sizeof word, MSG_NOSIGNAL) < 0 && errno == EINTR) continue;
+  ssize_t n;
+  do n = send(COPSE__TEMPLATE_FD, &word, sizeof word, MSG_NOSIGNAL);
+  while (n < 0 && errno == EINTR);
+  return n == (ssize_t)sizeof word;
 }
 
 /* Nobody is told of a failure after the report but by our exit: there is next to nothing that could
@@ -168,7 +171,7 @@ static void become(const server *s, int *argc, char ***argv) {
   prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
   if (getppid() != r->parent) _exit(127); /* it died before the line above */
   setpgid(0, 0);
-  report(getpid(), 0);
+  if (!report(getpid(), 0)) _exit(127); /* another was executed in our place */
   syscall(SYS_set_robust_list, s->robust_list, s->robust_size);
   if (!take_descriptors(s) || !take_words(s, r, argc, argv)) {
     fprintf(stderr, "copse: a clone cannot become an actor: %s\n", strerror(errno));

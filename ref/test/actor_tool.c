@@ -25,8 +25,8 @@
  * ACTOR_PIPE, if there is one. With ACTOR_DETACHED, actors are spawned behind a launcher that puts
  * them into a session of their own and stays.
  *
- * Mode template is the template of such actors (ARGUMENT good), or one that goes wrong (see
- * rogue_template.h).
+ * Mode template is the template of such actors (ARGUMENT good), one whose clones never cease to
+ * show its mark (early), or one that goes wrong (see rogue_template.h).
  */
 #include "test/rogue_template.h"
 
@@ -349,8 +349,12 @@ int main(int argc, char **argv) {
   if (n <= 0) return 125;
   self_path = path;
   if (!strcmp(mode, "template")) {
-    if (strcmp(argument, "good") != 0) rogue_template(argument);
+    bool early = !strcmp(argument, "early");
+    char *mark = getenv("COPSE_WITHIN"), own_mark[33] = "";
+    if (strcmp(argument, "good") != 0 && !early) rogue_template(argument);
+    if (mark) snprintf(own_mark, sizeof own_mark, "%s", mark);
     if (copse_template_serve(&argc, &argv, &why) != COPSE_OK) return 125;
+    if (early) memcpy(mark, own_mark, strlen(own_mark));
     mode = argv[1];
     argument = argc > 2 ? argv[2] : "idle";
   }

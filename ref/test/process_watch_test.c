@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -245,6 +246,97 @@ static void a_stranger_who_holds_the_pipe_open_is_not_waited_for(void **state) {
   assert_true(waitpid(-1, NULL, 0) > 0);
 }
 
+/* --- a terminal ------------------------------------------------------------------------------- */
+
+typedef struct terminal {
+  int own_stderr, master;
+  copse__timer timer;
+  copse_buf seen;
+  size_t awaited; /* 0: nobody will ever read */
+  bool has_stalled;
+} terminal;
+
+/* Our standard error output becomes one, which nobody reads. It shows what is written as it is. */
+static void open_terminal(terminal *t) {
+  struct termios mode;
+  memset(t, 0, sizeof *t);
+  copse_buf_init(&t->seen, 1 << 20, NULL);
+  t->master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+  assert_true(t->master >= 0);
+  assert_int_equal(grantpt(t->master), 0);
+  assert_int_equal(unlockpt(t->master), 0);
+  int slave = open(ptsname(t->master), O_RDWR | O_NOCTTY | O_CLOEXEC);
+  assert_true(slave >= 0);
+  assert_int_equal(tcgetattr(slave, &mode), 0);
+  cfmakeraw(&mode);
+  assert_int_equal(tcsetattr(slave, TCSANOW, &mode), 0);
+  assert_int_equal(fcntl(t->master, F_SETFL, O_NONBLOCK), 0);
+  t->own_stderr = dup(STDERR_FILENO);
+  dup2(slave, STDERR_FILENO);
+  close(slave);
+}
+
+static void read_terminal(terminal *t) {
+  char text[4096];
+  ssize_t n;
+  while ((n = read(t->master, text, sizeof text)) > 0) copse_buf_append(&t->seen, text, (size_t)n);
+}
+
+static void close_terminal(terminal *t) {
+  copse__timer_stop(f.rt, &t->timer);
+  dup2(t->own_stderr, STDERR_FILENO);
+  close(t->own_stderr);
+  close(t->master);
+  copse_buf_deinit(&t->seen);
+}
+
+/* The tail waits for room: its timer says so. Only then somebody begins to read, until he has all
+ * that he waits for. That this runs at all is what is tested. */
+static void watch_terminal(copse__timer *timer) {
+  terminal *t = copse__of(timer, terminal, timer);
+  if (f.tail.timer.active && !f.proc.exited) t->has_stalled = true;
+  if (t->has_stalled && t->awaited) read_terminal(t);
+  if (t->has_stalled && t->seen.size >= t->awaited) copse__proc_kill(&f.proc, SIGKILL);
+  copse__timer_start(f.rt, timer, copse_now(f.rt) + 1, watch_terminal);
+}
+
+static void a_terminal_that_nobody_reads_does_not_stop_the_loop(void **state) {
+  (void)state;
+  terminal t;
+  open_terminal(&t);
+  start("while :; do echo and so on; done >&2", true);
+  f.tail.forward = true;
+  copse__timer_start(f.rt, &t.timer, copse_now(f.rt), watch_terminal);
+  copse_buf text = finish_tail();
+  close_terminal(&t);
+  assert_true(t.has_stalled);
+  assert_int_equal(f.proc.exit_signal, SIGKILL);
+  assert_memory_equal(text.data, "and so on\n", 10);
+  copse_buf_deinit(&text);
+}
+
+static void a_terminal_that_is_read_late_gets_everything_in_order(void **state) {
+  (void)state;
+  terminal t;
+  copse_buf all;
+  char line[32];
+  copse_buf_init(&all, 1 << 20, NULL);
+  for (int i = 0; i < 3000; i++)
+    copse_buf_append(&all, line, (size_t)snprintf(line, sizeof line, "line %d\n", i));
+  open_terminal(&t);
+  t.awaited = copse_buf_bytes(&all).size;
+  start("i=0; while [ $i -lt 3000 ]; do echo line $i; i=$((i+1)); done >&2; exec sleep 1000", true);
+  f.tail.forward = true;
+  copse__timer_start(f.rt, &t.timer, copse_now(f.rt), watch_terminal);
+  copse_buf text = finish_tail();
+  assert_true(t.has_stalled);
+  assert_int_equal(t.seen.size, all.size);
+  assert_memory_equal(t.seen.data, all.data, all.size);
+  close_terminal(&t);
+  copse_buf_deinit(&all);
+  copse_buf_deinit(&text);
+}
+
 static void what_a_child_says_is_passed_on_to_our_own_stderr(void **state) {
   (void)state;
   int ends[2], own = dup(STDERR_FILENO);
@@ -278,6 +370,8 @@ int main(void) {
       TEST(of_many_words_the_last_are_kept_from_the_start_of_a_line),
       TEST(last_words_are_text_whatever_was_said),
       TEST(a_stranger_who_holds_the_pipe_open_is_not_waited_for),
+      TEST(a_terminal_that_nobody_reads_does_not_stop_the_loop),
+      TEST(a_terminal_that_is_read_late_gets_everything_in_order),
       TEST(what_a_child_says_is_passed_on_to_our_own_stderr),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

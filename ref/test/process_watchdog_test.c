@@ -14,6 +14,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -53,6 +54,36 @@ static void a_stuck_process_is_ended_when_its_link_is_lost(void **state) {
   }
   close(ends[1]);
   close(ends[0]);
+  int status = status_of(victim);
+  assert_true(WIFSIGNALED(status));
+  assert_int_equal(WTERMSIG(status), SIGKILL);
+}
+
+/* As a program does that wants to open nothing any more. poll refuses to work then. */
+static void a_stuck_process_that_may_open_nothing_is_ended_too(void **state) {
+  (void)state;
+  int ends[2], ready[2];
+  char byte;
+  make_pair(ends);
+  make_pair(ready);
+  pid_t victim = fork();
+  if (victim == 0) {
+    copse__watchdog *dog;
+    struct rlimit limit;
+    copse__watchdog_config config = config_for(ends[1], 30);
+    close(ends[0]);
+    if (copse__watchdog_start(&dog, &config) != COPSE_OK) _exit(1);
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) _exit(1);
+    limit.rlim_cur = 0;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0) _exit(1);
+    if (write(ready[1], "", 1) != 1) _exit(1);
+    for (;;) pause();
+  }
+  close(ready[1]);
+  assert_int_equal(read(ready[0], &byte, 1), 1);
+  close(ready[0]);
+  close(ends[0]);
+  close(ends[1]);
   int status = status_of(victim);
   assert_true(WIFSIGNALED(status));
   assert_int_equal(WTERMSIG(status), SIGKILL);
@@ -250,6 +281,7 @@ static void a_watchdog_that_is_stopped_has_done_nothing(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_stuck_process_is_ended_when_its_link_is_lost),
+      cmocka_unit_test(a_stuck_process_that_may_open_nothing_is_ended_too),
       cmocka_unit_test(the_loss_goes_on_to_the_children_before_the_grace_is_over),
       cmocka_unit_test(a_loop_that_turns_keeps_its_children_for_its_clean_up),
       cmocka_unit_test(a_link_that_was_forgotten_is_left_alone),

@@ -7,6 +7,7 @@
 #include "runtime/process.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -37,6 +38,16 @@ static void clone_in_silence(void) {
   if (pid == 0) hang();
 }
 
+/* Returns when it has let go of everything, and so is dead or as good as that. */
+static void clone_that_dies(void) {
+  int ends[2];
+  char byte;
+  if (pipe2(ends, O_CLOEXEC) != 0) abort();
+  if (syscall(SYS_clone, CLONE_PARENT | (unsigned long)SIGCHLD, NULL, NULL, NULL, 0) == 0) _exit(0);
+  close(ends[1]);
+  if (read(ends[0], &byte, 1) != 0) abort();
+}
+
 _Noreturn void rogue_template(const char *how) {
   copse__template_hello hello = {.request_size = sizeof(copse__template_request)};
   if (is(how, "dead")) _exit(0);
@@ -45,7 +56,8 @@ _Noreturn void rogue_template(const char *how) {
   say(&hello, sizeof hello);
   await_request();
   if (is(how, "mute") || is(how, "orphaning")) clone_in_silence();
-  if (is(how, "dying") || is(how, "orphaning")) _exit(0);
+  if (is(how, "stillborn")) clone_that_dies();
+  if (is(how, "dying") || is(how, "stillborn") || is(how, "orphaning")) _exit(0);
   if (is(how, "stopped") || is(how, "mute")) raise(SIGSTOP);
   while (is(how, "refusing")) {
     const copse__template_report none = {0, EAGAIN};

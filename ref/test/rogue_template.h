@@ -12,7 +12,8 @@
  *   stopped   stops itself when asked         dying      exits when asked
  *   silent    never answers                   refusing   answers that there is no process
  *   mute      is stopped when its clone is there, which has not reported and never will
- *   orphaning exits then, and the clone has not reported either */
+ *   orphaning exits then, and the clone has not reported either
+ *   stillborn exits when its clone has died, which had not reported */
 _Noreturn void rogue_template(const char *how);
 
 #endif
