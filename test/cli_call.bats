@@ -96,6 +96,19 @@ call() { copse call "$@" 2>"$RUN/call.err"; }
   says 'there is no function no_such_function'
 }
 
+@test "an error of the function that sounds like one of the command is 1" {
+  start server.lua
+  run copse call raise '["not_found"]'
+  status_is 1
+  says 'says the function'
+  run copse call raise '["deadline"]' --timeout 1000
+  status_is 1
+  # What it calls may refuse it, after it has done something else.
+  run copse call ask_in_vain
+  status_is 1
+  says 'no_such_function is not exported here'
+}
+
 @test "no tree at all is 3, and says how to start one" {
   run copse call add '[1, 2]'
   status_is 3
@@ -120,6 +133,35 @@ call() { copse call "$@" 2>"$RUN/call.err"; }
   has 3
 }
 
+# rogue STEP...: a peer that plays these steps to the first that calls it at $ROGUE.
+rogue() {
+  ROGUE=unix:$RUN/rogue
+  exec 8< <(exec timeout -k 5 "$WATCHDOG" "$BUILD_DIR/rogue-tool" listen "$ROGUE" "$@" 3>&-)
+  BACKGROUND="$BACKGROUND $!"
+  local line
+  read -r -u 8 line
+  [ "$line" = ready ]
+}
+
+@test "a timeout that expires before there is a link is 4" {
+  rogue eof
+  run copse call add --timeout 0.2 --on "$ROGUE"
+  status_is 4
+  says '0.2 s'
+}
+
+@test "a deadline of the function's own, or of its actor's, is not the command's" {
+  start server.lua
+  run copse call inner_timeout --timeout 1000
+  status_is 1
+  says '0.01 s have passed'
+  # An actor whose time was up says so by the same origin: {"origin": "deadline", "ran": true}.
+  rogue hello until=OPEN frame=19:1:82a66f726967696ea8646561646c696e65a372616ec3 eof
+  run copse call add --timeout 1000 --on "$ROGUE"
+  status_is 5
+  has 'copse call: cancelled: deadline'
+}
+
 @test "an actor that dies in the call is 1" {
   start server.lua
   run copse call die
@@ -137,6 +179,25 @@ call() { copse call "$@" 2>"$RUN/call.err"; }
   has 3
 }
 
+@test "an actor that has registered a name twice is one" {
+  cat >twice.lua <<'END'
+local copse = require "copse"
+local M = {}
+function M.hello() return "hello" end
+function M.main()
+  copse.register("service")
+  copse.register("service")
+  print("ready")
+  copse.sleep(3600)
+end
+return M
+END
+  start twice.lua
+  run call hello --on service
+  status_is 0
+  has '"hello"'
+}
+
 @test "with several trees a name is needed, and the choice is listed" {
   start server.lua
   exec 8< <(exec timeout "$WATCHDOG" "$COPSE" run --name=second server.lua 3>&- 2>&1)
@@ -151,23 +212,56 @@ call() { copse call "$@" 2>"$RUN/call.err"; }
   has 3
 }
 
-@test "an interrupted call is 5, and its function is cancelled" {
-  start server.lua
-  contexts() { "$COPSE" tree --json | jq '.[0].contexts'; }
-  before=$(contexts)
+# begin_call ARG...: in the background, as process $pid.
+begin_call() {
   # A shell lets its background commands ignore interrupts.
-  env --default-signal=INT "$COPSE" call wait 3>&- 7>&- 2>call.err &
+  env --default-signal=INT "$COPSE" call "$@" 3>&- 7>&- 2>call.err &
   pid=$!
-  until [ "$(contexts)" -gt "$before" ]; do # the call has arrived
-    kill -0 "$pid"
-  done
+}
+
+# interrupt_call: and waits for its end, with $status and in $output what it said on standard error.
+interrupt_call() {
   kill -INT "$pid"
   status=0
   wait "$pid" || status=$?
   output=$(cat call.err)
+}
+
+@test "an interrupted call is 5, and its function is cancelled" {
+  start server.lua
+  contexts() { "$COPSE" tree --json | jq '.[0].contexts'; }
+  before=$(contexts)
+  begin_call wait
+  until [ "$(contexts)" -gt "$before" ]; do # the call has arrived
+    kill -0 "$pid"
+  done
+  interrupt_call
   status_is 5
   says 'cancelled'
   until [ "$(contexts)" -eq "$before" ]; do # and is gone
     kill -0 "$STARTED"
   done
+}
+
+@test "a function that was interrupted in its first step did begin" {
+  start server.lua
+  begin_call hot
+  read -r -u 7 line
+  [ "$line" = hot ]
+  interrupt_call
+  status_is 5
+  has 'copse call: cancelled: SIGINT'
+  run copse call leave
+  status_is 5
+  says 'cancelled'
+  [[ $output != *'before it began'* ]]
+}
+
+@test "a function whose time was over before its first step did not begin" {
+  start server.lua
+  address=$(call me | jq -r '."$ref".addresses[0]')
+  # {"target": "hot", "deadline": 0}
+  run timeout -k 5 "$WATCHDOG" "$BUILD_DIR/rogue-tool" dial "$address" hello \
+    frame=10:1:82a6746172676574a3686f74a8646561646c696e6500 until=CANCELLED
+  has 'CANCELLED not ran'
 }

@@ -24,7 +24,7 @@ bytes() {
   status_is 0
   says 'END '
   run copse decode --hex frames
-  status_is 2
+  status_is 1
   says 'no hexadecimal digit'
 }
 
@@ -52,6 +52,18 @@ END
     00000292 0000000000000001 9201 00000013 0000000000000001 00000112 0000000000000001 02'
   status_is 0
   [ "$(grep -c '\[1, 2\]' <<<"$output")" -eq 2 ] # the message and the credit
+}
+
+@test "of more unfinished messages than anybody keeps the first are given up, which is told" {
+  for context in $(seq 257); do printf '00000192 %016x 92\n' "$context"; done >hex
+  # The second is finished, and of the first nothing is known any more.
+  printf '00000212 %016x 0102\n' 2 1 >>hex
+  run copse decode hex
+  status_is 1
+  says 'more than 256 unfinished messages: that of context 1 is given up'
+  [ "$(grep -c 'given up' <<<"$output")" -eq 1 ]
+  has '00000d0d ITEM            2        2  [1, 2]'
+  [ "$(grep -c '\[1, 2\]' <<<"$output")" -eq 1 ]
 }
 
 @test "what is wrong is marked with the offset of the byte, and decoding goes on" {
@@ -104,14 +116,17 @@ END
   done
 }
 
-@test "a file that is not there is told from a wrong command line" {
+@test "a file that is not there is told from a wrong command line, and both from bad digits" {
   run copse decode no-such-file
   status_is 3
   says 'No such file'
   run copse decode --no-such-option
   status_is 2
+  for digits in 0 '0 0' 0x00; do
+    run copse decode --hex <<<"$digits"
+    status_is 1
+  done
   run copse decode --hex <<<'0'
-  status_is 2
   says 'stands alone'
 }
 

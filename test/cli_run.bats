@@ -102,6 +102,22 @@ END
   has 'other'
 }
 
+@test "a file's name that cannot be an actor's makes one that can" {
+  echo 'return { main = function() print(require("copse").self().name) end }' >name.lua
+  long=$(printf 'ä%.0s' {1..31})
+  for file in "x$long" "xx$long" "$(printf 'x%.0s' {1..64})"; do
+    cp name.lua "$file.lua"
+    run copse run "$file.lua"
+    has "$file"
+  done
+  cp name.lua "xyz$long.lua" # the last character begins within the 64 bytes and ends beyond
+  run copse run "xyz$long.lua"
+  has "xyz${long%ä}"
+  cp name.lua $'a\nb\xff\xc3c\xc2\x85d.lua'
+  run copse run $'a\nb\xff\xc3c\xc2\x85d.lua'
+  has 'a?b??c??d'
+}
+
 @test "the log level is inherited by the whole tree, and a flag wins over COPSE_LOG" {
   cat >log.lua <<'END'
 local copse = require "copse"

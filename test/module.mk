@@ -8,8 +8,8 @@ DEPS.program/$(1) = all
 endef
 $(foreach t,$(wildcard test/*.bats),$(eval $(call bats_suite,$(patsubst %.bats,%,$(notdir $(t))))))
 
-# The tests of the holes have a peer of their own that breaks every rule.
-$(foreach t,$(wildcard test/holes_*.bats),$(eval \
+# The tests of the holes, and those of a call, have a peer of their own that breaks every rule.
+$(foreach t,$(wildcard test/holes_*.bats) test/cli_call.bats,$(eval \
   DEPS.program/$(patsubst %.bats,%,$(notdir $(t))) += $(B)/rogue-tool))
 
 # Chaos: a short run with every `make test`, 300 rounds with `make chaos`. SEED=N

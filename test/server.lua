@@ -24,6 +24,22 @@ function M.boom() error("it broke") end
 
 function M.wait() copse.sleep(3600) end
 
+function M.hot()
+  print("hot")
+  while true do end
+end
+
+function M.leave() os.exit(0) end
+
+-- Errors of the function's own, whose codes the command knows from itself.
+function M.raise(code) error { code = code, message = "says the function" } end
+
+function M.ask_in_vain()
+  copse.nursery(function(n) n:spawn("other", { module = "server" }):call("no_such_function") end)
+end
+
+function M.inner_timeout() copse.timeout(0.01, copse.sleep, 3600) end
+
 function M.die() os.execute "kill -KILL $PPID" end
 
 -- Is held open by the root, so that it has an open context.

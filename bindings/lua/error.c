@@ -118,15 +118,14 @@ static const char *text_field(lua_State *L, int index, const char *field) {
   return lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
 }
 
-/* Encodes the value on top into the buffer if it can be; pops it. */
+/* Encodes the value on top into the buffer if it can be, and wholly; pops it. */
 static void try_encode(lua_State *L, copse_buf *buf) {
   lua_pushcfunction(L, protected_encode);
   lua_insert(L, -2);
   lua_pushlightuserdata(L, buf);
-  if (lua_pcall(L, 2, 0, 0) != LUA_OK) {
-    lua_pop(L, 1);
-    copse_buf_reset(buf);
-  }
+  bool raised = lua_pcall(L, 2, 0, 0) != LUA_OK;
+  if (raised) lua_pop(L, 1);
+  if (raised || copse_buf_status(buf) != COPSE_OK) copse_buf_reset(buf);
 }
 
 static copse_error *from_table(lua_State *L, int index, const char *stack) {
@@ -214,8 +213,7 @@ static int error_index(lua_State *L) {
   else if (strcmp(key, "type") == 0) lua_pushstring(L, info->type);
   else if (strcmp(key, "stack") == 0) lua_pushstring(L, info->stack);
   else if (strcmp(key, "cancelled") == 0) lua_pushboolean(L, info->cancelled);
-  else if (strcmp(key, "retry") == 0)
-    lua_pushboolean(L, info->known < COPSE_CODE_COUNT && copse_code_retry(info->known));
+  else if (strcmp(key, "retry") == 0) lua_pushboolean(L, copse_error_retry(*box));
   else if (strcmp(key, "data") == 0) copse__lua_decode(L, info->data, false);
   else if (strcmp(key, "actor") == 0 && info->has_actor) copse__lua_push_ref(L, &info->actor);
   else if (strcmp(key, "via") == 0) {
@@ -296,8 +294,8 @@ static int l_error(lua_State *L) {
   copse_buf *buf = &copse__lua_host->scratch;
   copse_error **box = copse__lua_new(L, sizeof *box, 0, CLASS_ERROR);
   int result = lua_gettop(L);
-  copse_buf_reset(buf);
   if (lua_getfield(L, 1, "data") != LUA_TNIL) {
+    copse_buf_reset(buf);
     copse__lua_encode(L, lua_gettop(L), buf);
     copse__lua_check_buf(L, buf);
     info.data = copse_buf_bytes(buf);

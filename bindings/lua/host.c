@@ -64,6 +64,21 @@ void *copse__lua_check(lua_State *L, int index, class_id id) {
   return ud;
 }
 
+const char *copse__lua_check_text(lua_State *L, int index, int arg) {
+  size_t size;
+  const char *text = luaL_checklstring(L, index, &size);
+  luaL_argcheck(L, strlen(text) == size, arg, "a string without a zero byte");
+  return text;
+}
+
+const char *copse__lua_check_name(lua_State *L, int arg) {
+  const char *name = copse__lua_check_text(L, arg, arg);
+  size_t size = strlen(name);
+  luaL_argcheck(L, size >= 1 && size <= COPSE_NAME_MAX && copse__lua_is_utf8(name, size), arg,
+                "a name of 1 to 64 bytes of UTF-8");
+  return name;
+}
+
 void copse__lua_push_cancelled(lua_State *L) { lua_rawgetp(L, LUA_REGISTRYINDEX, &singletons[0]); }
 
 void copse__lua_push_null(lua_State *L) { lua_rawgetp(L, LUA_REGISTRYINDEX, &singletons[1]); }

@@ -157,6 +157,11 @@ copse *copse__lua_runtime(lua_State *L);                      /* raises when not
 bool copse__lua_protected(host *h, lua_CFunction fn, void *arg);
 /* Seconds (a number) to milliseconds, at least 1 unless it is 0; raises an argument error. */
 int64_t copse__lua_milliseconds(lua_State *L, int index, const char *what);
+/* The string at `index`, which belongs to the argument `arg`: raises an argument error if it has a
+ * zero byte, where C would take it to end, or is none. */
+const char *copse__lua_check_text(lua_State *L, int index, int arg);
+/* The argument `arg`, a name: the same, and 1 to 64 bytes of UTF-8. */
+const char *copse__lua_check_name(lua_State *L, int arg);
 /* Raises an error if the table at `index` has a field whose name is not among those (NULL ends
  * them): what was misspelt would go unheard. */
 void copse__lua_check_options(lua_State *L, int index, const char *what, const char *const *names);
@@ -217,7 +222,13 @@ bool copse__lua_frame_base(task *t, copse_scope *scope);
 /* Closes the frames above `until` (and itself if `inclusive`), adding their errors to *error.
  * False: the task must wait on (copse__lua_wait_on(t->on)) and call it again. */
 bool copse__lua_unwind(task *t, frame *until, bool inclusive, closing why, copse_error **error);
-void copse__lua_forget_peers(frame *f);
+/* Whether a context or watch may be closed by unwinding to its frame: nothing is above it, or only
+ * contexts and watches that are cancelled with it. What was opened later and is in use stays; and
+ * never is a frame taken off whose body still runs. */
+bool copse__lua_frame_is_last(const frame *f);
+/* Takes a frame out of the stack, wherever it lies, and waits for nothing: its scope ends after
+ * those that were opened inside it, and what fails in it until then goes to the scope around. */
+void copse__lua_frame_drop(frame *f);
 /* The nursery of a scope that is not a task's own frame: the actor's. */
 void copse__lua_push_scope_nursery(lua_State *L, copse_scope *scope);
 copse_scope *copse__lua_nursery_scope(lua_State *L, int index, frame **f);
@@ -250,12 +261,14 @@ void copse__lua_decode(lua_State *L, copse_bytes value, bool item);
 /* Pushes the elements of an array and returns how many, or one value. -1: too many. */
 int copse__lua_decode_args(lua_State *L, copse_bytes args);
 void copse__lua_push_ref(lua_State *L, const copse_ref *ref);
+/* Whether the bytes are UTF-8 as the protocol wants it: no overlong forms, no surrogates. */
+bool copse__lua_is_utf8(const char *text, size_t size);
 /* A copse.bin that is better sent from where it lies, by copse_send_bin. */
 bool copse__lua_is_large_bin(lua_State *L, int index, const char **data, size_t *size);
 
 /* context.c */
 void copse__lua_open_context(lua_State *L, int lib);
-bool copse__lua_lookup(copse_context *ctx, const char *target, copse_bytes args, void *arg);
+copse_lookup copse__lua_lookup(copse_context *ctx, const char *target, copse_bytes args, void *arg);
 void copse__lua_handler_done(task *t);
 int copse__lua_peer_open(lua_State *L);
 void copse__lua_context_close(frame *f, closing why);
@@ -278,6 +291,7 @@ struct peer {
 };
 void copse__lua_open_peer(lua_State *L, int lib);
 peer *copse__lua_push_peer(lua_State *L, copse_peer *cp, frame *f);
+void copse__lua_forget_peers(frame *f);                    /* its handles lose their peers */
 copse_peer *copse__lua_live_peer(lua_State *L, int index); /* raises when it is gone */
 /* The target and options of call and open at `index`: a string or a table { target, window =,
  * deadline =, ... }. */

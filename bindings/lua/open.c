@@ -137,17 +137,13 @@ bool copse__lua_context_silent(frame *f, closing why) {
 
 void copse__lua_context_popped(frame *f) { context_of(f)->popped = true; }
 
-/* [1] context, [2] the error that unwinds, or nil */
-static int closed(lua_State *L, int status, lua_KContext ctx) {
-  (void)status;
-  (void)ctx;
-  task *t = copse__lua_task_any(L);
-  context *c = copse__lua_check(L, 1, CLASS_CONTEXT);
-  closing why = CLOSE_FAILED;
-  if (lua_isnoneornil(L, 2)) why = CLOSE_NORMAL;
-  else if (copse__lua_test(L, 2, CLASS_CANCELLED)) why = CLOSE_CANCELLED;
-  if (!copse__lua_unwind(t, &c->frame, true, why, &c->closing))
-    return copse__lua_wait_on(L, t, t->on, 0, closed);
+/* [1] context, [2] the error that unwinds, or nil: for what follows, too. */
+static closing why_closed(lua_State *L) {
+  if (lua_isnoneornil(L, 2)) return CLOSE_NORMAL;
+  return copse__lua_test(L, 2, CLASS_CANCELLED) ? CLOSE_CANCELLED : CLOSE_FAILED;
+}
+
+static int conclude(lua_State *L, task *t, context *c, closing why) {
   copse_error *error = c->closing;
   c->closing = NULL;
   if (!error && why == CLOSE_NORMAL) copse__lua_checkpoint(L, t);
@@ -159,6 +155,47 @@ static int closed(lua_State *L, int status, lua_KContext ctx) {
   return copse__lua_raise(L, error);
 }
 
+static int closed(lua_State *L, int status, lua_KContext ctx) {
+  (void)status;
+  (void)ctx;
+  task *t = copse__lua_task_any(L);
+  context *c = copse__lua_check(L, 1, CLASS_CONTEXT);
+  closing why = why_closed(L);
+  if (!copse__lua_unwind(t, &c->frame, true, why, &c->closing))
+    return copse__lua_wait_on(L, t, t->on, 0, closed);
+  return conclude(L, t, c, why);
+}
+
+/* What was opened later is still in use: the context ends alone. Where its scope is cancelled, that
+ * is left to the scope around, and with it an error that nobody has heard. */
+static int closed_alone(lua_State *L, int status, lua_KContext waited) {
+  (void)status;
+  task *t = copse__lua_task_any(L);
+  context *c = copse__lua_check(L, 1, CLASS_CONTEXT);
+  closing why = why_closed(L);
+  bool hurry = why != CLOSE_NORMAL || t->interrupted || copse_scope_is_cancelled(t->top->scope);
+  t->interrupted = false;
+  if (!c->finished && !hurry) {
+    copse__lua_context_close(&c->frame, why);
+    return copse__lua_wait(L, t, &c->finishers, true, closed_alone);
+  }
+  if (!c->finished) {
+    copse_origin origin = why == CLOSE_FAILED ? COPSE_ORIGIN_ERROR : COPSE_ORIGIN_REQUESTED;
+    c->asked = true;
+    c->out_ended = c->in_ended = true;
+    copse_cancel(c->handle, origin, NULL, -1);
+    copse__lua_list_add(&c->finishers, t);
+    return copse__lua_wait_on(L, t, NULL, true, closed_alone);
+  }
+  bool cancelled = copse_scope_is_cancelled(c->frame.scope);
+  if (c->error && (waited || !(c->raised || cancelled))) {
+    c->raised = true;
+    c->closing = copse_error_ref(c->error);
+  }
+  if (!cancelled) copse__lua_frame_drop(&c->frame);
+  return conclude(L, t, c, why);
+}
+
 int copse__lua_context_dunder_close(lua_State *L) {
   context *c = copse__lua_check(L, 1, CLASS_CONTEXT);
   if (!c->opener || c->popped || !copse__lua_host->rt) return 0;
@@ -166,6 +203,7 @@ int copse__lua_context_dunder_close(lua_State *L) {
   if (c->frame.task != t) return 0; /* the task that opened it will close it */
   copse__lua_task(L);
   lua_settop(L, 2);
+  if (!copse__lua_frame_is_last(&c->frame)) return closed_alone(L, LUA_OK, false);
   return closed(L, LUA_OK, 0);
 }
 

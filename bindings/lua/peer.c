@@ -13,6 +13,16 @@
 
 /* --- handles ---------------------------------------------------------------------------------- */
 
+/* Handles that a scope has got keep their peer themselves: the link may be gone, and with it the
+ * service that brought the peer, long before the scope has ended. */
+static void link_peer(peer *p, frame *f) {
+  copse_peer_retain(p->peer);
+  p->frame = f;
+  p->next = f->peers;
+  if (f->peers) f->peers->prev = p;
+  f->peers = p;
+}
+
 static void unlink_peer(peer *p) {
   if (!p->frame) return;
   if (p->prev) p->prev->next = p->next;
@@ -20,6 +30,12 @@ static void unlink_peer(peer *p) {
   if (p->next) p->next->prev = p->prev;
   p->next = p->prev = NULL;
   p->frame = NULL;
+  copse_peer_release(p->peer);
+  p->peer = NULL;
+}
+
+void copse__lua_forget_peers(frame *f) {
+  while (f->peers) unlink_peer(f->peers);
 }
 
 peer *copse__lua_push_peer(lua_State *L, copse_peer *cp, frame *f) {
@@ -30,12 +46,7 @@ peer *copse__lua_push_peer(lua_State *L, copse_peer *cp, frame *f) {
   p->ready = true;
   p->run = copse__lua_host->runs;
   if (cp) p->ref = *copse_peer_ref(cp);
-  if (f) {
-    p->frame = f;
-    p->next = f->peers;
-    if (f->peers) f->peers->prev = p;
-    f->peers = p;
-  }
+  if (cp && f) link_peer(p, f);
   return p;
 }
 
@@ -77,12 +88,12 @@ void copse__lua_field_window(lua_State *L, int index, copse_credit *window) {
 void copse__lua_target(lua_State *L, int index, copse_open_options *o) {
   static const char *const names[] = {"args", "deadline", "meta", "send", "window", NULL};
   if (lua_type(L, index) != LUA_TTABLE) {
-    o->target = luaL_checkstring(L, index);
+    o->target = copse__lua_check_text(L, index, index);
     return;
   }
   if (lua_rawgeti(L, index, 1) != LUA_TSTRING)
     luaL_argerror(L, index, "a target, or { target, option = ... }");
-  o->target = lua_tostring(L, -1); /* the table keeps it */
+  o->target = copse__lua_check_text(L, -1, index); /* the table keeps it */
   lua_pop(L, 1);
   copse__lua_check_options(L, index, "a target", names);
   o->deadline_ms = copse__lua_field_ms(L, index, "deadline", -1);
@@ -91,37 +102,32 @@ void copse__lua_target(lua_State *L, int index, copse_open_options *o) {
   lua_pop(L, 1);
 }
 
-/* The arguments are the values after the target, or the target table's field `args`. */
-static void encode_args(lua_State *L, int target, int last, copse_buf *out) {
-  if (last > target) {
-    copse__lua_encode_array(L, target + 1, last, out);
-  } else if (lua_type(L, target) == LUA_TTABLE) {
-    int type = lua_getfield(L, target, "args");
-    if (type == LUA_TTABLE) copse__lua_encode(L, lua_gettop(L), out);
-    else if (type != LUA_TNIL) luaL_error(L, "option 'args': a table");
-    lua_pop(L, 1);
-  }
+/* Pushes the table in a field of the target, or nil. */
+static void push_table(lua_State *L, int target, const char *field) {
+  int type = LUA_TNIL;
+  if (lua_type(L, target) == LUA_TTABLE) type = lua_getfield(L, target, field);
+  else lua_pushnil(L);
+  if (type != LUA_TTABLE && type != LUA_TNIL) luaL_error(L, "option '%s': a table", field);
 }
 
-static void encode_meta(lua_State *L, int target, copse_buf *out) {
-  if (lua_type(L, target) != LUA_TTABLE) return;
-  int type = lua_getfield(L, target, "meta");
-  if (type == LUA_TTABLE) {
-    for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1))
-      if (lua_type(L, -2) != LUA_TSTRING) luaL_error(L, "option 'meta': values by name");
-    copse__lua_encode_map(L, lua_gettop(L), out);
-  } else if (type != LUA_TNIL) {
-    luaL_error(L, "option 'meta': a table");
-  }
-  lua_pop(L, 1);
-}
-
+/* The arguments are the values after the target, or the target table's field `args`. Both fields
+ * are read before anything is encoded: reading them may run code that encodes, too. */
 void copse__lua_encode_opening(lua_State *L, int target, int last, copse_open_options *o) {
   copse_buf *buf = &copse__lua_host->scratch;
+  if (last > target) lua_pushnil(L);
+  else push_table(L, target, "args");
+  push_table(L, target, "meta");
+  const int meta = lua_gettop(L);
   copse_buf_reset(buf);
-  encode_args(L, target, last, buf);
+  if (last > target) copse__lua_encode_array(L, target + 1, last, buf);
+  else if (!lua_isnil(L, meta - 1)) copse__lua_encode(L, meta - 1, buf);
   const size_t args = copse_buf_bytes(buf).size;
-  encode_meta(L, target, buf);
+  if (!lua_isnil(L, meta)) {
+    for (lua_pushnil(L); lua_next(L, meta); lua_pop(L, 1))
+      if (lua_type(L, -2) != LUA_TSTRING) luaL_error(L, "option 'meta': values by name");
+    copse__lua_encode_map(L, meta, buf);
+  }
+  lua_settop(L, meta - 2);
   copse__lua_check_buf(L, buf);
   copse_bytes both = copse_buf_bytes(buf);
   o->args = (copse_bytes){both.data, args};

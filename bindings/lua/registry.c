@@ -78,7 +78,7 @@ static copse_bytes token_of(lua_State *L, int index, const char *what) {
 
 /* copse.connect(address [, { token = }]) */
 static int l_connect(lua_State *L) {
-  const char *address = luaL_checkstring(L, 1);
+  const char *address = copse__lua_check_text(L, 1, 1);
   copse_bytes token = token_of(L, 2, "copse.connect");
   task *t = copse__lua_task(L);
   copse__lua_checkpoint(L, t);
@@ -90,7 +90,7 @@ static int l_connect(lua_State *L) {
 
 /* copse.listen(address [, { token = }]) */
 static int l_listen(lua_State *L) {
-  const char *address = luaL_checkstring(L, 1);
+  const char *address = copse__lua_check_text(L, 1, 1);
   copse_bytes token = token_of(L, 2, "copse.listen");
   char *why = NULL;
   copse_status status = copse_listen(copse__lua_runtime(L), address, token, &why);
@@ -133,7 +133,7 @@ static int registered(lua_State *L, int status, lua_KContext index) {
 
 /* copse.register(name) */
 static int l_register(lua_State *L) {
-  const char *name = luaL_checkstring(L, 1);
+  const char *name = copse__lua_check_name(L, 1);
   task *t = copse__lua_task(L);
   copse__lua_checkpoint(L, t);
   request *r = new_request(L, t);
@@ -174,7 +174,7 @@ static int found_one(lua_State *L, int status, lua_KContext index) {
 }
 
 static int find(lua_State *L, bool wait, lua_KFunction k) {
-  const char *name = luaL_checkstring(L, 1);
+  const char *name = copse__lua_check_name(L, 1);
   task *t = copse__lua_task(L);
   copse__lua_checkpoint(L, t);
   request *r = new_request(L, t);
@@ -202,6 +202,7 @@ typedef struct watch {
 static void on_change(char op, const char *name, const copse_ref *ref, copse_error *error,
                       void *arg) {
   watch *w = arg;
+  if (w->popped) return;
   if (op == 'x') {
     bool asked = !w->frame.scope || copse_scope_is_cancelled(w->frame.scope);
     w->over = true;
@@ -269,6 +270,11 @@ void copse__lua_watch_close(frame *f) {
 
 void copse__lua_watch_popped(frame *f) { ((watch *)f)->popped = true; }
 
+static int watch_ended(lua_State *L, watch *w) {
+  if (w->error && lua_isnoneornil(L, 2)) return copse__lua_raise(L, copse_error_ref(w->error));
+  return 0;
+}
+
 /* [1] watch, [2] error or nil */
 static int watch_closed(lua_State *L, int status, lua_KContext ctx) {
   (void)status;
@@ -278,8 +284,7 @@ static int watch_closed(lua_State *L, int status, lua_KContext ctx) {
   closing why = lua_isnoneornil(L, 2) ? CLOSE_NORMAL : CLOSE_FAILED;
   if (!copse__lua_unwind(t, &w->frame, true, why, &w->error))
     return copse__lua_wait_on(L, t, t->on, 0, watch_closed);
-  if (w->error && lua_isnoneornil(L, 2)) return copse__lua_raise(L, copse_error_ref(w->error));
-  return 0;
+  return watch_ended(L, w);
 }
 
 static int watch_close(lua_State *L) {
@@ -288,7 +293,12 @@ static int watch_close(lua_State *L) {
   task *t = copse__lua_task(L);
   if (w->frame.task != t) return 0;
   lua_settop(L, 2);
-  return watch_closed(L, LUA_OK, 0);
+  if (copse__lua_frame_is_last(&w->frame)) return watch_closed(L, LUA_OK, 0);
+  if (copse_scope_is_cancelled(w->frame.scope)) return 0; /* the scope around closes it */
+  copse__lua_frame_drop(&w->frame);
+  w->over = true;
+  if (w->waiting.first) copse__lua_task_ready(w->waiting.first);
+  return watch_ended(L, w);
 }
 
 static int watch_gc(lua_State *L) {
@@ -301,7 +311,7 @@ static int watch_gc(lua_State *L) {
 
 /* for op, ref, name in copse.watch([name]) do ... end */
 static int l_watch(lua_State *L) {
-  const char *name = luaL_optstring(L, 1, NULL);
+  const char *name = lua_isnoneornil(L, 1) ? NULL : copse__lua_check_name(L, 1);
   task *t = copse__lua_task(L);
   copse__lua_checkpoint(L, t);
   copse_scope_options o = COPSE_SCOPE_OPTIONS;

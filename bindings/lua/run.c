@@ -234,6 +234,8 @@ static void run_job(lua_State *L, ending *end) {
     free(why);
     lua_error(L);
   }
+  lua_pushnil(L);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &results_key); /* of an earlier run */
   h->rt = rt;
   h->runs++;
   h->ready = (task_list){NULL, NULL};

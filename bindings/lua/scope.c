@@ -43,12 +43,12 @@ static void frame_cancelled(copse_member *member, void *arg) {
 static const copse_member_cbs body_cbs = {.cancel = frame_cancelled};
 
 static void frame_done(copse_scope *scope, copse_error *error, bool cancelled, void *arg) {
-  (void)scope;
   frame *f = arg;
   f->scope = NULL;
   f->done = true;
   f->was_cancelled = cancelled;
-  if (!f->task) { /* abandoned */
+  if (!f->task) { /* dropped: what failed in it since is for the scope around */
+    if (error) copse_scope_fail(copse_scope_parent(scope), copse_error_ref(error));
     copse__lua_release(copse__lua_host, f);
     return;
   }
@@ -81,16 +81,6 @@ bool copse__lua_frame_base(task *t, copse_scope *scope) {
   t->base.scope = scope;
   t->base.member = copse_scope_join(scope, &body_cbs, &t->base);
   return t->base.member != NULL;
-}
-
-void copse__lua_forget_peers(frame *f) {
-  while (f->peers) {
-    peer *p = f->peers;
-    f->peers = p->next;
-    p->peer = NULL;
-    p->frame = NULL;
-    p->next = p->prev = NULL;
-  }
 }
 
 /* The body of this frame is over: its scope is sealed, and told to end if it was not left in
@@ -136,6 +126,27 @@ bool copse__lua_unwind(task *t, frame *until, bool inclusive, closing why, copse
     else if (e) *error = copse__lua_error_because(e, *error);
     if (last) return true;
   }
+}
+
+bool copse__lua_frame_is_last(const frame *f) {
+  const frame *above = f->task->top;
+  if (above != f && !(f->scope && copse_scope_is_cancelled(f->scope))) return false;
+  for (; above != f; above = above->outer)
+    if (above->kind == FRAME_SCOPED) return false;
+  return true;
+}
+
+void copse__lua_frame_drop(frame *f) {
+  frame **at = &f->task->top;
+  while (*at != f) at = &(*at)->outer;
+  *at = f->outer;
+  f->task = NULL;
+  copse__lua_forget_peers(f);
+  if (f->kind == FRAME_CONTEXT) copse__lua_context_popped(f);
+  if (f->kind == FRAME_WATCH) copse__lua_watch_popped(f);
+  if (f->member) copse_member_leave(f->member, NULL);
+  f->member = NULL;
+  if (f->scope) copse_scope_seal(f->scope, NULL);
 }
 
 /* --- guards ----------------------------------------------------------------------------------- */

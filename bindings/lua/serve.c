@@ -169,27 +169,32 @@ static int start_handler(lua_State *L) {
   if (c) {
     c->handle = o->ctx;
     c->serving = t;
-    c->in_ended = !copse_context_sends(o->ctx);
-    if (!c->in_ended) copse_accept_items(o->ctx, e->window);
+    /* These fail only where there is no link any more, of which the task hears by itself. */
+    if (copse_context_sends(o->ctx)) {
+      if (e->window.items) copse_accept_items(o->ctx, e->window);
+      else copse_stop(o->ctx);
+    }
+    c->in_ended = !copse_context_sends(o->ctx) || !e->window.items;
   }
   o->task = t;
   return 0;
 }
 
-bool copse__lua_lookup(copse_context *ctx, const char *target, copse_bytes args, void *arg) {
+copse_lookup copse__lua_lookup(copse_context *ctx, const char *target, copse_bytes args,
+                               void *arg) {
   host *h = arg;
   opening o = {.ctx = ctx, .target = target, .args = args};
   bool ok = copse__lua_protected(h, start_handler, &o);
-  if (o.task) {
-    copse__lua_task_resume(o.task);
-    return true;
-  }
-  if (o.bad_args) copse_fail(ctx, copse_error_new(COPSE_CODE_BAD_ARGS, "more than 250 arguments"));
-  else if (!ok)
+  /* A task that is cancelled before its first step does not take it. */
+  bool late = o.found && copse_scope_is_cancelled(copse_context_scope(ctx));
+  if (o.task) copse__lua_task_resume(o.task);
+  else if (o.bad_args)
+    copse_fail(ctx, copse_error_new(COPSE_CODE_BAD_ARGS, "more than 250 arguments"));
+  else if (ok && !o.found) return COPSE_LOOKUP_NONE;
+  else if (!late)
     copse_fail(ctx,
                copse_error_new(COPSE_CODE_NO_MEMORY, "not enough memory to serve \"%s\"", target));
-  else if (o.found) copse_cancelled(ctx);
-  return o.found || !ok;
+  return late ? COPSE_LOOKUP_LATE : COPSE_LOOKUP_FOUND;
 }
 
 /* --- Lua -------------------------------------------------------------------------------------- */

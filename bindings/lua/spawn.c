@@ -44,7 +44,7 @@ static const char *option_string(lua_State *L, int options, const char *field) {
   if (lua_isnil(L, options)) return NULL;
   const char *value = NULL;
   int type = lua_getfield(L, options, field);
-  if (type == LUA_TSTRING) value = lua_tostring(L, -1); /* the table keeps it */
+  if (type == LUA_TSTRING) value = copse__lua_check_text(L, -1, options); /* the table keeps it */
   else if (type != LUA_TNIL) luaL_error(L, "option '%s': a string", field);
   lua_pop(L, 1);
   return value;
@@ -130,7 +130,10 @@ static void read_env(lua_State *L, int options, words *env) {
     while (lua_next(L, table)) {
       if (lua_type(L, -2) != LUA_TSTRING || !lua_isstring(L, -1))
         luaL_error(L, "option 'env': strings by name");
-      lua_pushfstring(L, "%s=%s", lua_tostring(L, -2), lua_tostring(L, -1));
+      lua_pushvalue(L, -2);
+      lua_pushliteral(L, "=");
+      lua_pushvalue(L, -3);
+      lua_concat(L, 3);
       add_word(L, env);
       lua_pop(L, 1);
     }
@@ -223,10 +226,7 @@ int copse__lua_spawn(lua_State *L) {
   host *h = copse__lua_host;
   copse_scope *scope = copse__lua_nursery_scope(L, 1, &f);
   copse_spawn_options o = {.size = sizeof o};
-  size_t length;
-  o.name = luaL_checklstring(L, 2, &length);
-  luaL_argcheck(L, length >= 1 && length <= COPSE_NAME_MAX && length == strlen(o.name), 2,
-                "a name of 1 to 64 bytes");
+  o.name = copse__lua_check_name(L, 2);
   bool wait = true, commanded = false;
   if (!lua_isnoneornil(L, 3)) {
     static const char *const names[] = {"argv",     "boot",  "config", "cwd",    "env",

@@ -90,14 +90,8 @@ static void complete(task *t) {
 /* Memory ran out in the trampoline itself: its frames are ended without it. */
 static void abandon(task *t) {
   while (t->top != &t->base) {
-    frame *f = t->top;
-    t->top = f->outer;
-    f->task = NULL;
-    copse__lua_forget_peers(f);
-    if (f->member) copse_member_leave(f->member, NULL);
-    f->member = NULL;
-    if (f->scope)
-      copse_scope_seal(f->scope, copse_error_new(COPSE_CODE_NO_MEMORY, "not enough memory"));
+    if (t->top->scope) copse_scope_cancel(t->top->scope, COPSE_ORIGIN_ERROR, NULL, -1);
+    copse__lua_frame_drop(t->top);
   }
 }
 

@@ -27,8 +27,7 @@ typedef struct encoder {
   int key[COPSE_DEPTH_MAX + 1]; /* where in the stack the key of each level is */
 } encoder;
 
-/* Whether the bytes are UTF-8 as the protocol wants it: no overlong forms, no surrogates. */
-static bool is_utf8(const char *text, size_t size) {
+bool copse__lua_is_utf8(const char *text, size_t size) {
   const uint8_t *p = (const uint8_t *)text, *end = p + size;
   while (p < end) {
     uint64_t word;
@@ -82,7 +81,7 @@ static void encode(encoder *e, int index);
 static void encode_string(lua_State *L, int index, copse_buf *out) {
   size_t size;
   const char *text = lua_tolstring(L, index, &size);
-  if (is_utf8(text, size)) copse_pack_str(out, text, size);
+  if (copse__lua_is_utf8(text, size)) copse_pack_str(out, text, size);
   else copse_pack_bin(out, text, size);
 }
 
@@ -113,7 +112,7 @@ static void encode_pairs(encoder *e, int index) {
     if (lua_type(L, -2) == LUA_TSTRING) {
       size_t size;
       const char *text = lua_tolstring(L, -2, &size);
-      if (!is_utf8(text, size)) {
+      if (!copse__lua_is_utf8(text, size)) {
         e->depth--;
         refuse(e, "cannot encode a map whose key is not UTF-8");
       }

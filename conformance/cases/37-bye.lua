@@ -202,6 +202,28 @@ for _, code in ipairs { "version", "frame", "value", "schema", "state", "limit",
   }
 end
 
+for _, more in ipairs { false, true } do
+  link_case {
+    id = "code.unread" .. (more and ".and-more" or ""), req = { "LINK-015", "LINK-016" },
+    title = "BYE with a code of a peer that reads nothing " .. (more and "and says more behind it "
+      or "") .. "is the loss of the link, and the descriptor goes after a second",
+    why = "What is still to be written has nobody any more that it could be written for.",
+    run = function(t, d, parent)
+      local before = t:stat(parent).fds
+      play.cleanup(d)
+      play.stuff(d, parent)
+      d:bye { code = "internal" }
+      if more then d:raw(("\xff"):rep(5000)) end
+      t:is("LINK-015", array(t:await_log(parent, 2)), array { "c:begin", "c:end" }, "log")
+      local function gone() return t:stat(parent).fds < before end
+      t:check("LINK-016", before == 0 or t:poll(gone), "one descriptor fewer than " .. before,
+        tostring(t:stat(parent).fds))
+      d.loose = true
+      d:close()
+    end,
+  }
+end
+
 -- After BYE ---------------------------------------------------------------------------------------
 
 link_case {
@@ -403,6 +425,65 @@ case {
     link:bye()
     closed(t, link)
     c:returns(1)
+  end,
+}
+
+-- The suite keeps its end: only what it said tells that the link is over.
+local losses = {
+  { "code", "by BYE with a code", function(link) link:bye { code = "internal" } end },
+  { "violation", "over a violation of the other side",
+    function(link) link:put(0x3f, 0, "") end },
+}
+for _, l in ipairs(losses) do
+  case {
+    id = "bye.own.lost." .. l[1], req = { "CTX-004", "LINK-015" },
+    title = "A link that the testee dialled and that ends " .. l[2] .. " ends what runs on it, once"
+      .. " and for all",
+    why = "Whoever dialled waits for the end of the link, and must notice that it was there.",
+    run = function(t)
+      local p = t:boot()
+      local c, link = dialled(t, p)
+      link:accept("x.there")
+      l[3](link)
+      c:errors("link_lost", "CTX-004")
+      link.violated = true
+      link:close()
+    end,
+  }
+end
+case {
+  id = "bye.own.lost.unread", req = { "LINK-015", "CTX-004" },
+  title = "A link that the testee dialled ends by BYE with a code though its OPEN was never read",
+  why = "Whoever waits until it is written waits for ever.",
+  run = function(t)
+    local p = t:boot()
+    local c, link, id = play.dialled(t, p,
+      { args = array { value.bin(("l"):rep(p:limit("message", 1000000) - 1000)) } })
+    link:hold()
+    link:hello { actor = value.ref(id, "there", {}) }
+    for _ = 1, 3 do p:barrier() end
+    link:bye { code = "internal" }
+    c:errors("link_lost", "LINK-015")
+    link.loose = true
+    link:close()
+  end,
+}
+case {
+  id = "bye.own.held", req = { "CANCEL-005", "LINK-011" },
+  title = "A testee that is cancelled while it waits for the end of a link that it dialled does not"
+    .. " wait beyond its grace for what the other side holds open there",
+  why = "No peer can take the end of a scope from it.",
+  run = function(t)
+    local p = t:boot()
+    local c, link = dialled(t, p)
+    local inner = link:accept("x.there")
+    gate(link)
+    inner:returns_with(1)
+    bye_of(link, "BYE `none`", "LINK-011")
+    c:cancel { grace = 500 }
+    c:expect({ "CANCELLED", "RETURN", "ERROR" }, "CANCEL-005")
+    link.violated = true
+    link:close()
   end,
 }
 case {

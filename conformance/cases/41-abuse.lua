@@ -6,6 +6,7 @@
 local case = ...
 local frame = require "frame"
 local play = require "play"
+local process = require "process"
 local value = require "value"
 local map, array = value.map, value.array
 local echo = play.echo
@@ -177,6 +178,67 @@ abuse {
     c:is_cancelled({ ran = true }, "CANCEL-003")
     c:nothing("KIND-019")
     t:is("CANCEL-003", t:stat(parent).cancelled - before, 1, "handlers cancelled:")
+  end,
+}
+-- n CANCELs, each of which shortens the grace of the one before it.
+local function impatient(id, n, message)
+  local last = (1 << 32) - 1
+  local payload = value.encode(map { origin = "requested", message = message, grace = last })
+  local at = payload:find("\xce\xff\xff\xff\xff", 1, true)
+  local pieces = {}
+  for i = 1, n do
+    pieces[i] = frame.pack { kind = "CANCEL", ctx = id,
+      payload = payload:sub(1, at) .. string.pack(">I4", last - 16 * i) .. payload:sub(at + 5) }
+  end
+  return table.concat(pieces)
+end
+
+abuse {
+  id = "cancel.impatient.relayed", req = { "MODEL-008", "CANCEL-003", "SEC-010" },
+  title = "CANCELs with ever less grace are passed on to fifty contexts of a peer that reads none"
+    .. " of them, and do not pile up",
+  why = "What only shortens a grace takes the place of what it shortens.",
+  run = function(t, d, parent)
+    local upper = play.nursery(d, math.min(50, d:limit("contexts", 256) // 2))
+    play.stuff(d, parent)
+    within(t, parent, 16, function()
+      d:write(impatient(upper.id, 4000, ("m"):rep(300)))
+      play.has_read(d, parent)
+    end)
+    d.loose = true
+    d:close()
+  end,
+}
+case {
+  id = "abuse.cancel.impatient.hot", req = { "MODEL-008", "LINK-003" }, await = 30000,
+  title = "CANCELs with ever less grace are recorded while user code computes for ever, and not"
+    .. " kept",
+  why = "What is read in the middle of user code is kept for later; a repeat leaves nothing to"
+    .. " keep.",
+  run = function(t)
+    local parent = t:boot { listen = true, args = { grace = 300 } }
+    for _, n in ipairs { 6, 9, 14, 15 } do parent.process.expected[n] = true end
+    local d = t:dial(parent)
+    local c, pid = play.gate(d), t:stat(parent).pid
+    parent:open("tck.crash", map { how = "spin", started = 1 }):expect("STARTED")
+    local before = process.resident(pid)
+    local e = d:open("tck.gate", map { key = "k" })
+    d:write(impatient(c.id, 15000))
+    d:write(impatient(e.id, 15000))
+    d:write(frame.pack { kind = "PING", payload = "\1" })
+    local function answered()
+      for _, f in ipairs(d.pongs) do if f.payload == "\1" then return true end end
+    end
+    -- Whoever reads nothing meanwhile keeps nothing either; that it should is looked at elsewhere.
+    t.task:wait(answered, 3000 * t.scale)
+    local after = process.resident(pid)
+    if before and after then
+      t:check("MODEL-008", (after - before) // 1024 <= 16, "at most 16 MiB more than before",
+        (after - before) // 1024 .. " MiB")
+    end
+    d.loose, parent.loose = true, true
+    parent:close()
+    t:await(function() return parent.process.exit end, "the exit of the testee", "SPAWN-024")
   end,
 }
 abuse {

@@ -3,6 +3,7 @@
 -- Liveness: PING is a barrier for the protocol layer, silence proves nothing within a host, and a
 -- promised heartbeat is kept whatever user code does.
 local case = ...
+local pack = require "frame".pack
 local pattern = require "pattern"
 local value = require "value"
 local map, array = value.map, value.array
@@ -134,6 +135,35 @@ barrier_case("closing", "the refusals of an actor that is finishing", { "closing
   p.actor:finish()
   return function() for _ = 1, 2 do p:open("tck.echo", map {}) end end
 end)
+
+case {
+  id = "barrier.hot", req = "KIND-006",
+  title = "A PONG that is sent while user code computes for ever comes after a refusal, too",
+  why = "Whatever reads a link in the middle of user code owes what every reader owes.",
+  run = function(t)
+    local parent = t:boot { listen = true, args = { grace = 300 } }
+    for _, n in ipairs { 6, 9, 14, 15 } do parent.process.expected[n] = true end
+    local d = t:dial(parent)
+    parent:open("tck.crash", map { how = "spin", started = 1 }):expect("STARTED")
+    local seen = record(d)
+    d:open("tck.none", map {})
+    d:write(pack { kind = "PING", payload = "\1" })
+    local function answered()
+      for i, f in ipairs(seen) do if f.name == "PONG" and f.payload == "\1" then return i end end
+    end
+    -- Whoever reads nothing meanwhile answers nothing either.
+    t.task:wait(answered, 3000 * t.scale)
+    local at = answered()
+    if at then
+      local before = false
+      for i = 1, at do before = before or seen[i].name == "ERROR" end
+      t:check("KIND-006", before, "ERROR no_target before the PONG", "the PONG alone")
+    end
+    d.loose, parent.loose = true, true
+    parent:close()
+    t:await(function() return parent.process.exit end, "the exit of the testee", "SPAWN-024")
+  end,
+}
 
 case {
   id = "barrier.not-handlers", req = "KIND-006",

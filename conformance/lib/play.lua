@@ -156,9 +156,28 @@ function M.crossing(case, row, who, other, order, o, run)
   }
 end
 
+-- Reads no more of a link, and has the testee write to it what its transport does not take. All of
+-- it has been read when this returns, and all that was sent before.
+function M.stuff(d, parent)
+  d:hold()
+  local v = value.bin(("f"):rep(d:limit("frame", 60000) - 1000))
+  for _ = 1, d:limit("contexts", 60) // 2 do d:open("tck.echo", map { v = v }) end
+  M.has_read(d, parent)
+end
+
+-- Waits until the testee has read what was sent on a link that the suite does not read.
+function M.has_read(d, parent)
+  M.reads = (M.reads or 0) + 1
+  local key = "read" .. M.reads
+  local c = parent:open("tck.gate", map { key = key })
+  c:expect("STARTED")
+  d:open("tck.open_gate", map { key = key })
+  c:returns()
+end
+
 -- Has the testee dial the suite by tck.dial and waits for its HELLO; the suite has said none.
 -- Returns the context of tck.dial, the link, and the id that the testee looks for on it.
--- o: token.
+-- o: token, args (of x.there).
 function M.dialled(t, p, o)
   local stream
   local path = t:path("s")
@@ -168,7 +187,8 @@ function M.dialled(t, p, o)
   end)
   local id = uv.random(16)
   local c = p:open("tck.dial", map { ref = value.ref(id, "there", { "unix:" .. path }),
-    target = "x.there", token = o and o.token and value.bin(o.token) })
+    target = "x.there", args = o and o.args, token = o and o.token and value.bin(o.token) },
+    { split = 60000 })
   t:await(function() return stream or #p.inbox > 0 end, "a connection of the testee", "HELLO-001")
   if not stream then
     local f = c:next()

@@ -212,6 +212,11 @@ local function read_proc(pid, name)
   return text
 end
 
+-- The resident memory of a process in KiB; nil when nothing tells it.
+function M.resident(pid)
+  return tonumber((read_proc(pid, "status") or ""):match("VmRSS:%s*(%d+) kB"))
+end
+
 -- Goes over all processes of the system.
 local function pids()
   local dir = uv.fs_scandir("/proc")

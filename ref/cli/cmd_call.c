@@ -128,26 +128,33 @@ static void finish(call *c, int status) {
   copse_scope_seal(c->scope, NULL);
 }
 
-static int status_of(const call *c, const copse_error_info *info) {
-  if (info->known == COPSE_CODE_DEADLINE && c->timeout_ms >= 0) return CLI_TIMEOUT;
-  if (info->known == COPSE_CODE_CANCELLED) return CLI_CANCELLED;
-  if (info->known == COPSE_CODE_NOT_FOUND) return CLI_NOT_FOUND;
-  if (info->known < COPSE_CODE_COUNT && copse_code_retry(info->known)) return CLI_NOT_FOUND;
-  return CLI_FAILED;
+/* Ends the work where its time is over, or a signal has come; the scope's own end then says so. */
+static bool given_up(call *c) {
+  if (!copse_scope_is_cancelled(c->scope)) return false;
+  copse_scope_seal(c->scope, NULL);
+  return true;
+}
+
+static int status_of(const copse_error *error) {
+  if (copse_error_get(error)->known == COPSE_CODE_CANCELLED) return CLI_CANCELLED;
+  return copse_error_retry(error) ? CLI_NOT_FOUND : CLI_FAILED;
 }
 
 static void finish_error(call *c, const copse_error *error) {
   const copse_error_info *info = copse_error_get(error);
-  int status = status_of(c, info);
-  if (status == CLI_TIMEOUT)
-    cli_complain("call", "no result within %g s; the call was cancelled",
-                 (double)c->timeout_ms / 1000);
+  int status = status_of(error);
+  if (status != CLI_NOT_FOUND) cli_report(c->common, error);
   else if (info->known == COPSE_CODE_NO_TARGET)
     cli_complain("call", "there is no function %s: %s", c->target, info->message);
-  else if (status == CLI_NOT_FOUND)
-    cli_complain("call", "%s (%s; nothing was run)", info->message, info->code);
-  else cli_report(c->common, error);
+  else cli_complain("call", "%s (%s; nothing was run)", info->message, info->code);
   finish(c, status);
+}
+
+static void finish_cancelled(call *c, const copse_cause *cause, bool ran) {
+  cli_complain("call", "cancelled: %s%s",
+               cause->message[0] ? cause->message : copse_origin_text(cause->origin),
+               ran ? "" : " before it began");
+  finish(c, CLI_CANCELLED);
 }
 
 static void finish_status(call *c, copse_status status, const char *what) {
@@ -159,7 +166,6 @@ static void finish_status(call *c, copse_status status, const char *what) {
 /* Its scope has ended: by finish, or by the deadline or a signal before that was called. */
 static void scope_done(copse_scope *scope, copse_error *error, bool cancelled, void *arg) {
   call *c = arg;
-  (void)scope;
   if (c->status < 0) {
     if (error && copse_error_get(error)->known == COPSE_CODE_DEADLINE) {
       cli_complain("call", "no result within %g s; the call was cancelled",
@@ -168,8 +174,10 @@ static void scope_done(copse_scope *scope, copse_error *error, bool cancelled, v
     } else if (error) {
       cli_report(c->common, error);
       c->status = CLI_FAILED;
+    } else if (cancelled) {
+      finish_cancelled(c, copse_scope_cause(scope), false);
     } else {
-      c->status = cancelled ? CLI_CANCELLED : CLI_FAILED;
+      c->status = CLI_FAILED;
     }
   }
   copse_main_done(c->rt, (copse_bytes){0}, NULL);
@@ -177,9 +185,23 @@ static void scope_done(copse_scope *scope, copse_error *error, bool cancelled, v
 
 /* --- the call --------------------------------------------------------------------------------- */
 
+static bool has_expired(const call *c) {
+  const copse_cause *cause = copse_scope_cause(c->scope);
+  return cause && cause->origin == COPSE_ORIGIN_DEADLINE;
+}
+
+/* Whether the deadline that a CANCELLED tells of is ours: by our clock, or by that of the actor
+ * called, which has it from us and may be a moment ahead. What somebody else sets a time for ends
+ * by the same origin. */
+static bool is_our_deadline(const call *c, copse_context *ctx, const copse_cause *cause) {
+  const copse_ref *callee = copse_peer_ref(copse_context_peer(ctx));
+  return cause->origin == COPSE_ORIGIN_DEADLINE && has_expired(c) &&
+         (copse_scope_remaining(c->scope) == 0 ||
+          memcmp(cause->by.id, callee->id, sizeof callee->id) == 0);
+}
+
 static bool call_done(copse_context *ctx, const copse_outcome *outcome, void *arg) {
   call *c = arg;
-  (void)ctx;
   if (outcome->kind == COPSE_RETURNED) {
     json_t *json = cli_json_of(outcome->value);
     bool made = json && cli_json_write(json, stdout, isatty(STDOUT_FILENO) == 1);
@@ -187,14 +209,15 @@ static bool call_done(copse_context *ctx, const copse_outcome *outcome, void *ar
     if (!made && !ferror(stdout)) cli_complain("call", "out of memory");
     finish(c, cli_flush("call") && made ? CLI_OK : CLI_FAILED);
   } else if (outcome->kind == COPSE_FAILED) {
-    finish_error(c, outcome->error);
-  } else if (outcome->cause->origin == COPSE_ORIGIN_DEADLINE && c->timeout_ms >= 0) {
-    /* The scope's own end says so. */
-    copse_scope_seal(c->scope, NULL);
+    /* Our time may be over in something that the function has called, and come back as an error;
+     * a time that the function has set itself is its own business. */
+    if (copse_error_get(outcome->error)->known == COPSE_CODE_DEADLINE && has_expired(c))
+      given_up(c);
+    else finish_error(c, outcome->error);
+  } else if (is_our_deadline(c, ctx, outcome->cause)) {
+    given_up(c);
   } else {
-    cli_complain("call", "cancelled%s%s%s", outcome->cause->message[0] ? ": " : "",
-                 outcome->cause->message, outcome->ran ? "" : " before it began");
-    finish(c, CLI_CANCELLED);
+    finish_cancelled(c, outcome->cause, outcome->ran);
   }
   return true;
 }
@@ -202,6 +225,7 @@ static bool call_done(copse_context *ctx, const copse_outcome *outcome, void *ar
 static void connected(copse *rt, copse_peer *peer, copse_error *error, void *arg) {
   call *c = arg;
   (void)rt;
+  if (given_up(c)) return;
   if (error) {
     finish_error(c, error);
     return;
@@ -254,22 +278,27 @@ static void choose(call *c) {
   finish(c, CLI_NOT_FOUND);
 }
 
+/* An actor may be registered under a name several times, and is one all the same. */
+static bool is_found(const call *c, const copse_ref *ref) {
+  for (size_t i = 0; i < c->found_count; i++)
+    if (memcmp(c->found[i].ref.id, ref->id, sizeof ref->id) == 0) return true;
+  return false;
+}
+
 static bool found(copse_context *ctx, const copse_outcome *outcome, void *arg) {
   call *c = arg;
   copse_reader reader;
   copse_token array = {0};
   copse_ref ref;
   (void)ctx;
-  if (copse_scope_is_cancelled(c->scope)) {
-    copse_scope_seal(c->scope, NULL);
-    return true;
-  }
+  if (given_up(c)) return true;
   /* A tree that does not answer as a registrar knows nobody. */
   if (outcome->kind == COPSE_RETURNED) {
     copse_reader_init(&reader, outcome->value);
     if (copse_read(&reader, &array) != COPSE_OK || array.type != COPSE_ARRAY) array.count = 0;
   }
   for (uint32_t i = 0; i < array.count && copse_read_ref(&reader, &ref) == COPSE_OK; i++) {
+    if (is_found(c, &ref)) continue;
     finding *all = realloc(c->found, (c->found_count + 1) * sizeof *all);
     if (!all) {
       finish_status(c, COPSE_ENOMEM, c->on);
@@ -287,10 +316,7 @@ static void registrar_connected(copse *rt, copse_peer *peer, copse_error *error,
   call *c = arg;
   copse_buf args;
   (void)rt;
-  if (copse_scope_is_cancelled(c->scope)) {
-    copse_scope_seal(c->scope, NULL);
-    return;
-  }
+  if (given_up(c)) return;
   if (error) {
     c->asking++;
     ask_next_registrar(c);

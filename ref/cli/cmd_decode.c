@@ -33,7 +33,7 @@ static const char doc[] =
     "\n"
     "Exit status:\n"
     "  0  all frames are well-formed\n"
-    "  1  some are not\n"
+    "  1  some are not, or the digits are none\n"
     "  2  wrong usage\n"
     "  3  FILE cannot be read\n";
 
@@ -82,6 +82,10 @@ static const frame_shape *shape_of(unsigned kind) {
   return NULL;
 }
 
+/* Messages of a direction that may be unfinished at a time: many times what a peer takes unless it
+ * says otherwise. Each fragment is looked for among them. */
+#define PARTIALS_MAX 256
+
 /* A message of which fragments have come. */
 typedef struct partial {
   uint64_t context;
@@ -96,7 +100,8 @@ typedef struct stream {
   uint8_t *data;
   size_t *offsets; /* where in the input each byte stood; NULL: at its own index */
   size_t size, at, capacity;
-  partial *partials;
+  partial *partials; /* the one begun last is first */
+  size_t partial_count;
 } stream;
 
 typedef struct decoder {
@@ -172,11 +177,35 @@ static partial **find_partial(stream *s, uint64_t context) {
   return p;
 }
 
-static void drop_partial(partial **p) {
+static void drop_partial(stream *s, partial **p) {
   partial *gone = *p;
   *p = gone->next;
+  s->partial_count--;
   copse_buf_deinit(&gone->bytes);
   free(gone);
+}
+
+/* False: memory is short. */
+static bool begin_partial(stream *s, uint64_t context, unsigned kind) {
+  partial *fresh = calloc(1, sizeof *fresh);
+  if (!fresh) return false;
+  fresh->context = context;
+  fresh->kind = (uint8_t)kind;
+  fresh->next = s->partials;
+  copse_buf_init(&fresh->bytes, 256u << 20, NULL);
+  s->partials = fresh;
+  s->partial_count++;
+  return true;
+}
+
+/* Gives up the message begun first where there are too many. */
+static void bound_partials(decoder *d, stream *s, size_t at) {
+  if (s->partial_count <= PARTIALS_MAX) return;
+  partial **p = &s->partials;
+  while ((*p)->next) p = &(*p)->next;
+  fault(d, s, at, "more than %d unfinished messages: that of context %" PRIu64 " is given up",
+        PARTIALS_MAX, (*p)->context);
+  drop_partial(s, p);
 }
 
 /* Whether CREDIT's value is an array of two counts. */
@@ -248,16 +277,9 @@ static void decode_frame(decoder *d, stream *s, size_t length) {
   partial **p = find_partial(s, context);
   bool continues = *p && (*p)->kind == kind;
   if (more || continues) {
-    if (!continues && *p) drop_partial(p);
+    if (!continues && *p) drop_partial(s, p);
     if (!continues) {
-      partial *fresh = calloc(1, sizeof *fresh);
-      if (fresh) {
-        fresh->context = context;
-        fresh->kind = (uint8_t)kind;
-        fresh->next = s->partials;
-        copse_buf_init(&fresh->bytes, 256u << 20, NULL);
-        s->partials = fresh;
-      }
+      begin_partial(s, context, kind);
       p = find_partial(s, context);
     }
     if (*p) copse_buf_append(&(*p)->bytes, value.data, value.size);
@@ -286,8 +308,9 @@ static void decode_frame(decoder *d, stream *s, size_t length) {
       check_message(d, s, shape, copse_buf_bytes(&(*p)->bytes), payload, true);
     else if (!continues) check_message(d, s, shape, value, payload, false);
     bool ends = shape->carries != CARRIES_CREDIT && kind != COPSE_KIND_STOP;
-    if (continues || (*p && ends)) drop_partial(p);
+    if (continues || (*p && ends)) drop_partial(s, p);
   }
+  bound_partials(d, s, at);
 }
 
 /* Decodes the next frame of a stream; false when what is left is none. */
@@ -385,16 +408,16 @@ static int decode_hex(decoder *d, const copse_buf *input) {
     } else if (!isspace(c)) {
       cli_complain("decode", "line %zu: '%c' is no hexadecimal digit; comments begin with #", line,
                    isprint(c) ? c : '?');
-      return CLI_USAGE;
+      return CLI_FAILED;
     }
     if (high >= 0) {
       cli_complain("decode", "line %zu: a byte has two digits, and one stands alone", line);
-      return CLI_USAGE;
+      return CLI_FAILED;
     }
   }
   if (high >= 0) {
     cli_complain("decode", "line %zu: a byte has two digits, and one stands alone", line);
-    return CLI_USAGE;
+    return CLI_FAILED;
   }
   for (int i = 0; i < 2; i++) {
     while (decode_next(d, &d->streams[i]))
@@ -469,7 +492,7 @@ int cmd_decode(cli_options *common, int argc, char **argv) {
   }
   if (status == CLI_OK && input.size == 0) fprintf(stderr, "copse decode: the input is empty\n");
   for (int i = 0; i < 2; i++) {
-    while (d.streams[i].partials) drop_partial(&d.streams[i].partials);
+    while (d.streams[i].partials) drop_partial(&d.streams[i], &d.streams[i].partials);
     free(d.streams[i].offsets);
     if (hex) free(d.streams[i].data);
   }

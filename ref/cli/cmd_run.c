@@ -6,6 +6,7 @@
 #include "cli.h"
 
 #include "../../bindings/lua/copse_lua.h"
+#include "wire/value.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -106,13 +107,22 @@ static char *lua_path(void) {
   return path;
 }
 
-/* "examples/primes.lua" makes the tree "primes". */
+/* "examples/primes.lua" makes the tree "primes". A file's name may be longer than an actor's, and
+ * hold what that cannot: as many whole characters as fit are taken, with `?` for what is none. */
 static void name_of(const char *file, char name[COPSE_NAME_MAX + 1]) {
   const char *base = strrchr(file, '/');
   base = base ? base + 1 : file;
-  snprintf(name, COPSE_NAME_MAX + 1, "%s", base);
-  size_t length = strlen(name);
-  if (length > 4 && strcmp(name + length - 4, ".lua") == 0) name[length - 4] = '\0';
+  size_t length = strlen(base), used = 0, n;
+  if (length > 4 && strcmp(base + length - 4, ".lua") == 0) length -= 4;
+  for (size_t at = 0; at < length; at += n) {
+    for (n = 1; n < 4 && at + n < length && ((uint8_t)base[at + n] & 0xc0) == 0x80;) n++;
+    bool ok = copse__name_ok((const uint8_t *)base + at, n);
+    if (!ok) n = 1;
+    if (used + n > COPSE_NAME_MAX) break;
+    memcpy(name + used, ok ? base + at : "?", n);
+    used += n;
+  }
+  name[used] = '\0';
 }
 
 int cmd_run(cli_options *common, int argc, char **argv) {

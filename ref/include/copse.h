@@ -275,7 +275,8 @@ typedef struct copse_open_options {
   copse_bytes args;
   /* I will send items, and then say copse_end. */
   bool send;
-  /* How much I take at once. Zero items: I read none. Zero bytes of items: 262144 bytes. */
+  /* How much I take at once. Zero items: I read none. Zero bytes of items: 262144 bytes. More than
+   * 2^53-1, as UINT64_MAX, is no limit. */
   copse_credit window;
   /* When it expires the outcome is the error `deadline`; -1: only what the scope has. */
   int64_t deadline_ms;
@@ -363,10 +364,19 @@ typedef void (*copse_handler)(copse_context *ctx, copse_bytes args, void *arg);
 COPSE_API copse_status copse_export(copse *rt, const char *target, copse_handler handler, void *arg,
                                     unsigned from, bool held);
 
-/* Called for a target that nobody exported; bindings look it up then. False: no_target. */
+/* What came of looking a target up. */
+typedef enum copse_lookup {
+  COPSE_LOOKUP_NONE,  /* there is no such target: the runtime ends the context, no_target */
+  COPSE_LOOKUP_FOUND, /* a handler was called, which ends the context, or has; or it has failed */
+  COPSE_LOOKUP_LATE   /* cancelled before a handler could begin: the runtime ends the context and
+                       * says that nothing ran, after which the opener may try again ([CTX-007]) */
+} copse_lookup;
+
+/* Called for a target that nobody exported; bindings look it up then. It may begin the handler
+ * before it returns. */
 COPSE_API void copse_export_fallback(copse *rt,
-                                     bool (*lookup)(copse_context *ctx, const char *target,
-                                                    copse_bytes args, void *arg),
+                                     copse_lookup (*lookup)(copse_context *ctx, const char *target,
+                                                            copse_bytes args, void *arg),
                                      void *arg);
 
 /* Exactly one of these three says that the handler is done, once. The terminal leaves when
@@ -379,7 +389,9 @@ COPSE_API void copse_cancelled(copse_context *ctx);
 
 /* Sends STARTED with one value (empty: nil). Statuses of copse_wire_started. */
 COPSE_API copse_status copse_started(copse_context *ctx, copse_bytes value);
-/* Items are wanted: grants a window (none before this). Zero bytes of items: 262144 bytes. */
+/* Items are wanted: grants a window (none before this). Zero bytes of items: 262144 bytes. More
+ * than 2^53-1, as UINT64_MAX, is no limit. COPSE_ESTATE (it has ended, or this is the opener),
+ * COPSE_ECLOSED (the link is lost). */
 COPSE_API copse_status copse_accept_items(copse_context *ctx, copse_credit window);
 COPSE_API bool copse_context_reads(const copse_context *ctx);       /* the opener granted credit */
 COPSE_API bool copse_context_sends(const copse_context *ctx);       /* the opener will send items */
@@ -394,7 +406,8 @@ typedef enum copse_peer_state {
   COPSE_PEER_LOST
 } copse_peer_state;
 
-/* A peer, or an error: unreachable, denied, wrong_actor, version, deadline. Both are borrowed. */
+/* A peer, or an error: unreachable, denied, wrong_actor, version, deadline. Both are borrowed: the
+ * peer until its link is lost or the scope ends, whichever comes first (see copse_peer_retain). */
 typedef void (*copse_connect_cb)(copse *rt, copse_peer *peer, copse_error *error, void *arg);
 
 /* Connects to an actor, by address (`unix:PATH`, `tcp:HOST:PORT` on loopback), by reference (the id
@@ -414,6 +427,13 @@ COPSE_API copse_status copse_reach(copse *rt, copse_scope *scope, const copse_re
  * needs a token of at least 16 bytes. COPSE_EADDRESS, COPSE_ESYSTEM, COPSE_EDENIED (TCP beyond
  * loopback needs TLS, which does not exist yet), COPSE_EINVAL (token); *why as of copse_new. */
 COPSE_API copse_status copse_listen(copse *rt, const char *address, copse_bytes token, char **why);
+
+/* Keeps a peer beyond the time for which it was borrowed, but not beyond copse_free. That does not
+ * keep its link: when that is gone, copse_peer_alive says so and copse_open gives COPSE_ECLOSED.
+ * Returns the peer. Each copse_peer_retain is taken back by one copse_peer_release (before
+ * copse_free; NULL is accepted). Neither blocks nor fails. */
+COPSE_API copse_peer *copse_peer_retain(copse_peer *peer);
+COPSE_API void copse_peer_release(copse_peer *peer);
 
 COPSE_API const copse_ref *copse_peer_ref(const copse_peer *peer); /* who it is; borrowed */
 COPSE_API bool copse_peer_alive(const copse_peer *peer); /* its link stands and is not closing */
@@ -500,7 +520,7 @@ COPSE_API copse_status copse_template_serve(int *argc, char ***argv, char **why)
 /* --- registry --------------------------------------------------------------------------------- */
 
 /* The three functions below fail at once, and call nothing, with COPSE_EINVAL (the name is too
- * long or empty, or the scope has ended), COPSE_ECANCELLED (the scope is) or COPSE_ENOMEM. Errors
+ * long, empty or no UTF-8, or the scope has ended), COPSE_ECANCELLED (the scope is) or COPSE_ENOMEM. Errors
  * that callbacks are given are borrowed. */
 
 /* Registers this actor under a name, as a service of `scope`: the name is gone when the scope
@@ -565,6 +585,9 @@ COPSE_API copse_error *copse_error_ref(copse_error *error);
 COPSE_API void copse_error_unref(copse_error *error);
 /* What it says; borrowed, as long as the error lives. */
 COPSE_API const copse_error_info *copse_error_get(const copse_error *error);
+/* Whether nothing had been done, so that trying again is safe. What a refusal promises it promises
+ * of the actor that was asked: one that this actor has passed on arose while its handler ran. */
+COPSE_API bool copse_error_retry(const copse_error *error);
 /* Appends the report for people: boxes with what was raised where, the stack, the path it came.
  * `colour` is for terminals; `width` is in columns, 0: 100. */
 COPSE_API void copse_error_report(const copse_error *error, copse_buf *out, bool colour,

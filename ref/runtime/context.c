@@ -95,18 +95,28 @@ void copse__contexts_abandon(copse__list *list) {
 
 /* --- credit ----------------------------------------------------------------------------------- */
 
+/* A total cannot be more than what a CREDIT can say; nobody comes that far. */
+static uint64_t total(uint64_t consumed, uint64_t window) {
+  const uint64_t most = (uint64_t)COPSE__UINT_MAX;
+  return consumed > most || window > most - consumed ? most : consumed + window;
+}
+
+static copse_credit total_of(const copse_context *ctx) {
+  return (copse_credit){total(ctx->consumed.items, ctx->window.items),
+                        total(ctx->consumed.bytes, ctx->window.bytes)};
+}
+
 copse_credit copse__credit_sane(copse_credit window) {
   if (window.items && !window.bytes) window.bytes = WINDOW_BYTES;
-  return window;
+  return (copse_credit){total(0, window.items), total(0, window.bytes)};
 }
 
 static void replenish(copse_context *ctx) {
-  uint64_t items = ctx->consumed.items + ctx->window.items,
-           bytes = ctx->consumed.bytes + ctx->window.bytes;
-  if ((items - ctx->granted.items) * 2 < ctx->window.items &&
-      (bytes - ctx->granted.bytes) * 2 < ctx->window.bytes)
+  const copse_credit next = total_of(ctx);
+  if ((next.items - ctx->granted.items) * 2 < ctx->window.items &&
+      (next.bytes - ctx->granted.bytes) * 2 < ctx->window.bytes)
     return;
-  ctx->granted = (copse_credit){items, bytes};
+  ctx->granted = next;
   /* At once, not at the end of the turn: the peer may be waiting for it, and can send on while what
    * came before is still worked on here. */
   if (copse_wire_credit(ctx->link->wire, ctx->id, ctx->granted) == COPSE_OK)
@@ -153,6 +163,13 @@ static void withdrawn(copse_context *ctx) {
   copse_error_unref(error);
 }
 
+/* Runs no user code: the pump does this, too. */
+static void cancel(copse_context *ctx, copse_event *event) {
+  int64_t grace =
+      event->cancel.grace_ms < 0 ? (int64_t)ctx->rt->rungs.grace_ms : event->cancel.grace_ms;
+  copse__scope_cancel_cause(ctx->scope, &event->cancel.cause, copse__after(ctx->rt, grace));
+}
+
 void copse__context_event(copse__link *link, copse_event *event) {
   copse_context *ctx = event->user;
   if (event->type == COPSE_EV_OPEN) {
@@ -176,9 +193,7 @@ void copse__context_event(copse__link *link, copse_event *event) {
   case COPSE_EV_WRITABLE:
     if (ctx->cbs.writable && !ctx->said) ctx->cbs.writable(ctx, ctx->data);
     break;
-  case COPSE_EV_CANCEL:
-    copse__context_event_now(link, event); /* once more does nothing */
-    break;
+  case COPSE_EV_CANCEL: cancel(ctx, event); break;
   case COPSE_EV_RETURN: {
     copse_outcome outcome = {.kind = COPSE_RETURNED, .value = event->value, .ran = true};
     copse__context_conclude(ctx, &outcome, false);
@@ -197,15 +212,6 @@ void copse__context_event(copse__link *link, copse_event *event) {
   case COPSE_EV_WITHDRAWN: withdrawn(ctx); break;
   default: /* the link's own, which do not come here */ break;
   }
-}
-
-void copse__context_event_now(copse__link *link, copse_event *event) {
-  copse_context *ctx = event->user;
-  (void)link;
-  if (event->type != COPSE_EV_CANCEL || !ctx || ctx->over) return;
-  int64_t grace =
-      event->cancel.grace_ms < 0 ? (int64_t)ctx->rt->rungs.grace_ms : event->cancel.grace_ms;
-  copse__scope_cancel_cause(ctx->scope, &event->cancel.cause, copse__after(ctx->rt, grace));
 }
 
 /* --- sending, both ends ----------------------------------------------------------------------- */
@@ -309,8 +315,7 @@ copse_status copse_accept_items(copse_context *ctx, copse_credit window) {
   if (ctx->opener || ctx->said) return COPSE_ESTATE;
   if (!ctx->link) return unlinked(ctx);
   ctx->window = copse__credit_sane(window);
-  ctx->granted = (copse_credit){ctx->consumed.items + ctx->window.items,
-                                ctx->consumed.bytes + ctx->window.bytes};
+  ctx->granted = total_of(ctx);
   copse_status status = copse_wire_credit(ctx->link->wire, ctx->id, ctx->granted);
   copse__link_dirty(ctx->link);
   return status;

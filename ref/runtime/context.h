@@ -57,10 +57,8 @@ copse_context *copse__context_ref(copse_context *ctx);
 void copse__context_unref(copse_context *ctx);
 /* A window in which zero bytes have become the default. */
 copse_credit copse__credit_sane(copse_credit window);
-/* An event of the engine, told in the turn. */
+/* An event of the engine, told in the turn; a CANCEL at any time. */
 void copse__context_event(copse__link *link, copse_event *event);
-/* What of an event must not wait for the turn: cancellation. */
-void copse__context_event_now(copse__link *link, copse_event *event);
 /* When the runtime is freed: forgets those of a list, telling nobody. */
 void copse__contexts_abandon(copse__list *list);
 
@@ -111,6 +109,8 @@ copse_status copse__export(copse *rt, const char *target, copse_handler handler,
                            unsigned from, unsigned flags);
 /* The complete OPEN of a peer: finds the handler and calls it, or refuses. */
 void copse__export_dispatch(copse__link *link, const copse_event *event);
+/* Answers an OPEN that no handler has to be called for; false: one has to be. Runs no user code. */
+bool copse__export_refuse(copse__link *link, const copse_event *event);
 void copse__exports_deinit(copse *rt);
 
 #endif

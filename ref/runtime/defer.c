@@ -5,7 +5,9 @@
  * copse_pump reads links in the middle of user code, and must run none: what it finds there is
  * copied and told in the next turn, in its order, before anything the engine still has. That is
  * bounded by what the peer was granted: items by credit (none is given back before they were told),
- * opens and terminals by the number of contexts, and the rest by one each per context.
+ * opens and terminals by the number of contexts, and the rest by one each per context. A CANCEL,
+ * which may be repeated for ever, is not kept (see link.c); and with the context that it ends goes
+ * what was kept of it, or the next to take its place would add to that.
  */
 #include "runtime/internal.h"
 
@@ -83,6 +85,16 @@ int copse__deferred_tell(copse__link *link, int max,
     drop(d);
   }
   return told;
+}
+
+void copse__deferred_forget(copse__link *link, uint64_t context) {
+  for (copse__list *node = link->deferred.next, *next; node != &link->deferred; node = next) {
+    deferred *d = copse__of(node, deferred, link);
+    next = node->next;
+    if (d->event.context != context) continue;
+    copse__list_remove(node);
+    drop(d);
+  }
 }
 
 void copse__deferred_drop(copse__link *link) {

@@ -300,11 +300,12 @@ static void on_over(copse_member *member, void *arg) {
                             d->address.text));
     return;
   }
-  if (d->peer && d->peer->users == 1 && d->peer->link && !d->peer->parent && !d->peer->child) {
+  /* Of a link that is lost, and still drains, nothing more is told that could be waited for. */
+  link = d->peer ? d->peer->link : NULL;
+  if (link && !link->lost_told && d->peer->users == 1 && !d->peer->parent && !d->peer->child) {
     d->over = true;
-    copse__link_bye(d->peer->link, COPSE_CODE_NONE, NULL); /* leaves when it is over */
-    if (copse_scope_is_cancelled(scope))
-      copse__link_hurry(d->peer->link, copse__scope_grace_left(scope));
+    copse__link_bye(link, COPSE_CODE_NONE, NULL); /* leaves when it is over */
+    if (copse_scope_is_cancelled(scope)) copse__link_hurry(link, copse__scope_grace_left(scope));
     return;
   }
   leave(d);

@@ -54,6 +54,11 @@ void copse_error_unref(copse_error *error) {
 
 const copse_error_info *copse_error_get(const copse_error *error) { return &error->info; }
 
+bool copse_error_retry(const copse_error *error) {
+  const copse_error_info *info = &error->info;
+  return info->known < COPSE_CODE_COUNT && copse_code_retry(info->known) && info->via_count <= 1;
+}
+
 /* --- making ----------------------------------------------------------------------------------- */
 
 /* What an error is made of; its texts need not be terminated. `more` follows `via`. */

@@ -83,8 +83,8 @@ copse_status copse_export(copse *rt, const char *target, copse_handler handler, 
 }
 
 void copse_export_fallback(copse *rt,
-                           bool (*lookup)(copse_context *ctx, const char *target, copse_bytes args,
-                                          void *arg),
+                           copse_lookup (*lookup)(copse_context *ctx, const char *target,
+                                                  copse_bytes args, void *arg),
                            void *arg) {
   rt->fallback = lookup;
   rt->fallback_arg = arg;
@@ -107,37 +107,36 @@ static void refuse(copse__link *link, uint64_t id, copse_code code, const char *
     copse__link_abort(link, COPSE_CODE_NO_MEMORY, "out of memory");
 }
 
-void copse__export_dispatch(copse__link *link, const copse_event *event) {
+/* What needs no handler is answered here, and no user code runs. *entry: what is exported, NULL
+ * where it is to be looked up. */
+static bool refused(copse__link *link, const copse_event *event, copse__export_entry **exported) {
   copse *rt = link->rt;
   const char *name = (const char *)event->open.target.data;
   size_t size = event->open.target.size;
-  copse__export_entry *entry = rt->export_slots ? *place(rt, name, size) : NULL;
+  copse__export_entry *entry = *exported = rt->export_slots ? *place(rt, name, size) : NULL;
   bool outside = entry && entry->flags & COPSE__EXPORT_ACTOR;
-  char target[COPSE_TARGET_MAX + 1], text[COPSE_TARGET_MAX + 64];
-  if (size > COPSE_TARGET_MAX) size = COPSE_TARGET_MAX; /* the engine takes no longer ones */
-  memcpy(target, name, size);
-  target[size] = 0;
+  char text[COPSE_TARGET_MAX + 64];
   if (!outside) {
     if (rt->phase == COPSE__NOT_READY) {
       refuse(link, event->context, COPSE_CODE_NOT_READY, "this actor has not started yet");
-      return;
+      return true;
     }
     if (rt->phase == COPSE__CLOSING || !rt->served || rt->served->sealed || rt->served->cancelled) {
       refuse(link, event->context, COPSE_CODE_CLOSING, "this actor takes nothing more");
-      return;
+      return true;
     }
   }
-  bool reserved = strncmp(target, "copse.", 6) == 0;
-  if (!entry && (reserved || !rt->fallback || memchr(target, 0, size))) {
-    snprintf(text, sizeof text, "%s is not exported here", target);
+  bool reserved = size >= 6 && memcmp(name, "copse.", 6) == 0;
+  if (!entry && (reserved || !rt->fallback || memchr(name, 0, size))) {
+    snprintf(text, sizeof text, "%.*s is not exported here", (int)size, name);
     refuse(link, event->context, COPSE_CODE_NO_TARGET, text);
-    return;
+    return true;
   }
   if (entry && !(entry->from & link->from)) {
     snprintf(text, sizeof text, outside ? "%s is for the parent, once" : "%s is not for this link",
-             target);
+             entry->target);
     refuse(link, event->context, COPSE_CODE_DENIED, text);
-    return;
+    return true;
   }
   /* Where a handler is looked up elsewhere, it is there that its time is found to be over. */
   if (entry && !outside && event->open.deadline_ms == 0) {
@@ -145,18 +144,41 @@ void copse__export_dispatch(copse__link *link, const copse_event *event) {
     cause.by.address_count = 0;
     if (copse_wire_cancelled(link->wire, event->context, &cause, false) == COPSE_ENOMEM)
       copse__link_abort(link, COPSE_CODE_NO_MEMORY, "out of memory");
-    return;
+    return true;
   }
+  return false;
+}
+
+bool copse__export_refuse(copse__link *link, const copse_event *event) {
+  copse__export_entry *entry;
+  return refused(link, event, &entry);
+}
+
+void copse__export_dispatch(copse__link *link, const copse_event *event) {
+  copse *rt = link->rt;
+  copse__export_entry *entry;
+  if (refused(link, event, &entry)) return;
+  bool outside = entry && entry->flags & COPSE__EXPORT_ACTOR;
   copse_context *ctx =
       copse__context_serve(link, event, entry && entry->flags & COPSE__EXPORT_HELD, outside);
   if (!ctx) return;
   if (outside) entry->from = 0;
   if (entry) {
     entry->handler(ctx, event->open.args, entry->arg);
-  } else if (!rt->fallback(ctx, target, event->open.args, rt->fallback_arg)) {
-    snprintf(text, sizeof text, "%s is not exported here", target);
-    copse_fail(ctx, copse_error_new(COPSE_CODE_NO_TARGET, "%s", text));
-  } else {
-    ctx->ran = !ctx->said_cancelled; /* it came too late to begin */
+    return;
+  }
+  char target[COPSE_TARGET_MAX + 1];
+  copse_bytes name = event->open.target;
+  memcpy(target, name.data, name.size); /* the engine takes no longer ones */
+  target[name.size] = 0;
+  switch (rt->fallback(ctx, target, event->open.args, rt->fallback_arg)) {
+  case COPSE_LOOKUP_FOUND: break;
+  case COPSE_LOOKUP_LATE:
+    ctx->ran = false;
+    copse_cancelled(ctx);
+    break;
+  case COPSE_LOOKUP_NONE:
+    copse_fail(ctx, copse_error_new(COPSE_CODE_NO_TARGET, "%s is not exported here", target));
+    break;
   }
 }

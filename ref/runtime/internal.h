@@ -99,7 +99,7 @@ struct copse {
   copse__phase phase;
   copse__export_entry **exports;
   size_t export_slots, export_count;
-  bool (*fallback)(copse_context *ctx, const char *target, copse_bytes args, void *arg);
+  copse_lookup (*fallback)(copse_context *ctx, const char *target, copse_bytes args, void *arg);
   void *fallback_arg;
 
   /* what it is */

@@ -12,6 +12,7 @@
  * until its EOF, so that our last words reach it instead of a reset; one second bounds all that.
  */
 #include "runtime/internal.h"
+#include "wire/value.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -213,6 +214,16 @@ static void on_bound(copse__timer *timer) {
   /* We said BYE. Once it is answered, what is open may take its time: the engine ends the link. */
   if (link->why || link->rt->closing) copse__link_abort(link, COPSE_CODE_TIMEOUT, "no BYE in time");
   else if (!link->peer_bye) copse__link_bye(link, COPSE_CODE_TIMEOUT, "no BYE in time");
+  else if (copse_now(link->rt) >= link->patience)
+    copse__link_bye(link, COPSE_CODE_TIMEOUT, "what was open did not end in time");
+  else copse__timer_start(link->rt, &link->timer, link->patience, on_bound);
+}
+
+/* Whether no event comes after this one but that the link is closed. */
+static bool is_end(const copse_event *event) {
+  if (event->type != COPSE_EV_BYE)
+    return event->type == COPSE_EV_VIOLATION || event->type == COPSE_EV_CLOSED;
+  return copse_code_of((const char *)event->bye.code.data, event->bye.code.size) != COPSE_CODE_NONE;
 }
 
 /* Events of the link itself. */
@@ -227,17 +238,15 @@ static void link_event(copse__link *link, copse_event *event) {
               (const char *)event->bye.code.data, (int)event->bye.message.size,
               (const char *)event->bye.message.data);
     link->peer_bye = true;
-    if (event->bye.code.size != 4 || memcmp(event->bye.code.data, "none", 4) != 0) {
-      copse_code code = copse_code_of((const char *)event->bye.code.data, event->bye.code.size);
-      snprintf(text, sizeof text, "the peer ended the link: %.*s%s%.*s",
-               event->bye.code.size > 40 ? 40 : (int)event->bye.code.size,
-               (const char *)event->bye.code.data, event->bye.message.size ? ": " : "",
-               event->bye.message.size > 250 ? 250 : (int)event->bye.message.size,
-               (const char *)event->bye.message.data);
-      link->code = code;
-      if (!link->why) link->why = copse_error_new(COPSE_CODE_LINK_LOST, "%s", text);
+    if (!is_end(event)) {
+      copse__link_dirty(link); /* the engine has answered */
+      break;
     }
-    copse__link_dirty(link); /* the engine has answered */
+    snprintf(text, sizeof text, "the peer ended the link: %.*s%s%.*s", (int)event->bye.code.size,
+             (const char *)event->bye.code.data, event->bye.message.size ? ": " : "",
+             (int)copse__utf8_fit(event->bye.message.data, event->bye.message.size, 200),
+             (const char *)event->bye.message.data);
+    end(link, copse_code_of((const char *)event->bye.code.data, event->bye.code.size), text, false);
     break;
   case COPSE_EV_VIOLATION:
     snprintf(text, sizeof text, "%s broke the protocol: %s: %s (context %llu)",
@@ -306,14 +315,12 @@ static void input_ended(copse__link *link) {
 /* One read. Afterwards `readable` tells whether there may be more. */
 static void take_in(copse__link *link, size_t *budget) {
   size_t size = 0;
-  uint8_t waste[4096], *space = waste;
-  /* After a violation, or our own BYE that ends it, the engine reads no more; we do, see above. */
-  bool over = link->state == COPSE__LINK_DRAINING || (link->bye_said && link->why);
+  uint8_t waste[4096], *space = copse_wire_space(link->wire, &size);
+  /* An engine that is over takes no more; we do, see above, and drop it. */
+  const bool over = !space;
   if (over) {
+    space = waste;
     size = sizeof waste;
-  } else if (!(space = copse_wire_space(link->wire, &size))) {
-    copse__link_abort(link, COPSE_CODE_NO_MEMORY, "out of memory");
-    return;
   }
   ssize_t n;
   do n = read(link->rfd, space, CHUNK(size));
@@ -388,6 +395,18 @@ static void cancel_served(copse__link *link) {
   copse__cause_unref(cause);
 }
 
+/* A cancellation waits for no turn: it is marked where user code runs, and where none has begun it
+ * is answered. So however often it is repeated, nothing of it is kept. */
+static void pump_cancel(copse__link *link, copse_event *event) {
+  if (event->user) {
+    copse__context_event(link, event);
+    return;
+  }
+  copse__deferred_forget(link, event->context);
+  if (copse_wire_cancelled(link->wire, event->context, &event->cancel.cause, false) == COPSE_ENOMEM)
+    copse__link_abort(link, COPSE_CODE_NO_MEMORY, "out of memory");
+}
+
 void copse__link_pump(copse__link *link) {
   copse_event event;
   size_t budget = READ_BUDGET;
@@ -398,12 +417,16 @@ void copse__link_pump(copse__link *link) {
     /* What was read before is kept first: reading makes its views void. */
     while (link->state <= COPSE__LINK_OPEN && next_event(link, &event) != COPSE_EV_NONE) {
       if (event.type == COPSE_EV_PONG && !link->ping.cb) continue;
-      if (!is_link_event(event.type)) copse__context_event_now(link, &event);
+      if (event.type == COPSE_EV_CANCEL) {
+        pump_cancel(link, &event);
+        continue;
+      }
+      if (event.type == COPSE_EV_OPEN && copse__export_refuse(link, &event)) continue;
       if (!copse__deferred_keep(link, &event)) {
         copse__link_abort(link, COPSE_CODE_NO_MEMORY, "out of memory");
         break;
       }
-      if (event.type == COPSE_EV_VIOLATION || event.type == COPSE_EV_CLOSED) {
+      if (is_end(&event)) {
         link->pumped_out = true;
         cancel_served(link);
       }
@@ -522,6 +545,7 @@ void copse__link_bye(copse__link *link, copse_code code, const char *message) {
 void copse__link_hurry(copse__link *link, int64_t ms) {
   uint64_t due = copse__after(link->rt, ms > COPSE__CLOSE_MS ? ms : COPSE__CLOSE_MS);
   if (link->state != COPSE__LINK_OPEN || !link->bye_said || link->why) return;
+  if (due < link->patience) link->patience = due;
   if (!link->timer.active || due < link->timer.due)
     copse__timer_start(link->rt, &link->timer, due, on_bound);
 }
@@ -559,6 +583,7 @@ copse_status copse__link_new(copse *rt, const copse__link_options *options, cops
   link->owned = options->owned;
   link->from = options->from;
   link->heartbeat_ms = options->heartbeat_ms;
+  link->patience = COPSE__NEVER;
   link->hooks = options->hooks;
   link->owner = options->owner;
   link->flushed.next = link->flushed.prev = &link->flushed;

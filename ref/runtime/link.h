@@ -93,6 +93,7 @@ struct copse__link {
   uint64_t last_in;              /* when */
   uint64_t last_out, ticked_out; /* writes; and what they were when the heart last beat */
   copse__timer timer;            /* the handshake's, then the closing's */
+  uint64_t patience;             /* until when what is open may take its time: see hurry */
   copse__timer heart;
   copse_error *why; /* why it ended */
   copse_code code;  /* of the BYE that ended it, ours or the peer's */
@@ -136,7 +137,7 @@ void copse__link_pump(copse__link *link);
 bool copse__link_has_heard_hello(const copse__link *link);
 /* BYE: graceful with COPSE_CODE_NONE, else at once. */
 void copse__link_bye(copse__link *link, copse_code code, const char *message);
-/* Whoever said BYE has no more time than this left for the answer, from now. */
+/* Whoever said BYE has no more time than this left, from now, for the answer and what is open. */
 void copse__link_hurry(copse__link *link, int64_t ms);
 /* No more of it: descriptors are closed without a word (a child that is dead, a watchdog that has
  * fired). `lost` is told in the turn. */
@@ -149,11 +150,12 @@ void copse__link_fail_all(copse__link *link, copse_error *error);
 
 /* greeting.c: the peer's HELLO has come. */
 void copse__link_hello(copse__link *link, const copse_event *event);
-/* defer.c: keeps an event (false: no memory); tells at most `max`, and says how
- * many; forgets them. */
+/* defer.c: keeps an event (false: no memory); tells at most `max`, and says how many; forgets those
+ * of a context that nobody here was told of, or all. */
 bool copse__deferred_keep(copse__link *link, const copse_event *event);
 int copse__deferred_tell(copse__link *link, int max,
                          void (*tell)(copse__link *link, copse_event *event));
+void copse__deferred_forget(copse__link *link, uint64_t context);
 void copse__deferred_drop(copse__link *link);
 /* core.c: a link is gone: is anybody waiting for the last one? */
 void copse__links_check(copse *rt);

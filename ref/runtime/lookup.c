@@ -9,6 +9,7 @@
  * else is left; a question keeps the scope open until it is answered.
  */
 #include "runtime/registry.h"
+#include "wire/value.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -367,7 +368,9 @@ static copse_status ask(copse *rt, copse_scope *scope, request_kind kind, const 
                         request **out) {
   copse_member_cbs cbs = {on_cancel, kind == REGISTER || kind == WATCH ? on_finish : NULL};
   size_t size = name ? strlen(name) : 0;
-  if (size > COPSE_NAME_MAX || (kind != WATCH && !size)) return COPSE_EINVAL;
+  /* What could not be told to others would end every watch over all names. */
+  if (size > COPSE_NAME_MAX || (size ? !copse__utf8((const uint8_t *)name, size) : kind != WATCH))
+    return COPSE_EINVAL;
   if (copse_scope_is_cancelled(scope)) return COPSE_ECANCELLED;
   request *r = calloc(1, sizeof *r);
   if (!r) return COPSE_ENOMEM;

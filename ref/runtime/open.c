@@ -8,6 +8,7 @@
  * given up, together with the link.
  */
 #include "runtime/internal.h"
+#include "wire/value.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,9 @@ struct copse__held {
   copse_open_options options;
   uint8_t bytes[];
 };
+
+/* As many milliseconds as a frame can tell of. */
+static int64_t sayable(int64_t ms) { return ms < COPSE__UINT_MAX ? ms : COPSE__UINT_MAX; }
 
 /* --- the opener's outcome --------------------------------------------------------------------- */
 
@@ -112,7 +116,7 @@ static void cancel(copse_context *ctx, copse__cause *cause, uint64_t grace_end) 
     return;
   }
   if (!ctx->link) return;
-  int64_t left = copse__left(rt, grace_end);
+  int64_t left = sayable(copse__left(rt, grace_end));
   if (copse_wire_cancel(ctx->link->wire, ctx->id, &ctx->cancel_cause->cause,
                         left < 0 ? -1 : left * 3 / 4) == COPSE_ENOMEM)
     copse__link_abort(ctx->link, COPSE_CODE_NO_MEMORY, "out of memory");
@@ -187,7 +191,8 @@ static copse_status send_open(copse_context *ctx, const copse_open_options *opti
                                .send = options->send,
                                .reads = ctx->window.items != 0,
                                .credit = ctx->window,
-                               .deadline_ms = own >= 0 && (rest < 0 || own < rest) ? own : rest,
+                               .deadline_ms =
+                                   sayable(own >= 0 && (rest < 0 || own < rest) ? own : rest),
                                .traceparent = ctx->traceparent[0] ? ctx->traceparent : NULL,
                                .meta = options->meta,
                                .user = ctx};

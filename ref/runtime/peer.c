@@ -46,6 +46,10 @@ void copse__peer_unref(copse_peer *peer) {
   copse__bury(peer->rt, &peer->grave, release);
 }
 
+copse_peer *copse_peer_retain(copse_peer *peer) { return copse__peer_ref(peer); }
+
+void copse_peer_release(copse_peer *peer) { copse__peer_unref(peer); }
+
 copse_peer *copse__peer_find(copse *rt, const uint8_t id[16]) {
   copse_peer *found = NULL;
   for (copse__list *node = rt->peers.next; node != &rt->peers; node = node->next) {

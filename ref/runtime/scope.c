@@ -155,6 +155,7 @@ static void on_shield(copse__timer *timer) {
 /* The parent was cancelled, or has got less patience. */
 static void cancel_from_parent(copse_member *member) {
   copse_scope *scope = member->arg, *parent = member->scope;
+  if (scope->ended) return; /* it leaves at the end of this turn: no timer may be left in it */
   if (scope->shield_ms >= 0 && !scope->cancelled) {
     uint64_t end = copse__after(scope->rt, scope->shield_ms);
     if (scope->shield_timer.active && scope->shield_timer.due < end) end = scope->shield_timer.due;

@@ -115,6 +115,34 @@ static void a_name_that_nobody_bears_is_found_empty(void **state) {
   stage_deinit(&s);
 }
 
+static void on_never_registered(copse_error *error, void *arg) {
+  (void)error;
+  (void)arg;
+  fail();
+}
+
+static void begin_with_bad_names(stage *s) {
+  char longest[COPSE_NAME_MAX + 2];
+  memset(longest, 'x', sizeof longest);
+  longest[COPSE_NAME_MAX + 1] = 0;
+  const char *const bad[] = {"", longest, "a\xff", "\xc3"};
+  for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+    assert_int_equal(copse_register(s->rt, s->scope, bad[i], on_never_registered, s), COPSE_EINVAL);
+    assert_int_equal(copse_find(s->rt, s->scope, bad[i], true, on_found, s), COPSE_EINVAL);
+  }
+}
+
+static void a_name_that_nobody_could_be_told_is_refused(void **state) {
+  (void)state;
+  plan p = {0};
+  stage s = {.on_begin = begin_with_bad_names, .own = &p};
+  stage_init(&s);
+  stage_run(&s);
+  assert_null(s.root_error);
+  assert_false(p.told);
+  stage_deinit(&s);
+}
+
 static void on_not_found(const copse_ref *refs, size_t count, copse_error *error, void *arg) {
   stage *s = arg;
   plan *p = s->own;
@@ -304,6 +332,7 @@ int main(void) {
       cmocka_unit_test(siblings_find_each_other_by_name_and_talk_directly),
       cmocka_unit_test(the_registrar_finds_in_its_own_process_who_is_registered),
       cmocka_unit_test(a_name_that_nobody_bears_is_found_empty),
+      cmocka_unit_test(a_name_that_nobody_could_be_told_is_refused),
       cmocka_unit_test(waiting_for_a_name_ends_with_its_scope),
       cmocka_unit_test(a_watcher_sees_a_name_come_and_go_with_the_process_that_bore_it),
       cmocka_unit_test(a_registration_alone_does_not_keep_its_scope),

@@ -485,6 +485,33 @@ static void at_the_end_of_the_runtime_nobody_waits_long_for_an_answer(void **sta
   bare_end(&b);
 }
 
+/* As many refusals as it takes to fill the descriptor, of a peer that reads none of them. */
+static void fill_output(bare *b, tongue *t) {
+  int small = 4096;
+  setsockopt(b->link->wfd, SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
+  copse_wire_open_args args = {
+      .target = "no such target, and a long name of it at that: ............................"
+                "............................",
+      .deadline_ms = -1};
+  uint64_t id;
+  for (int i = 0; i < 200; i++) {
+    assert_int_equal(copse_wire_open(t->wire, &args, &id), COPSE_OK);
+    say(t, b->fd, SIZE_MAX);
+    uv_run(b->rt->loop, UV_RUN_NOWAIT);
+  }
+  assert_true(b->link->writing);
+}
+
+/* A context of the test's end; its handler is there when this returns. */
+static void open_from_outside(bare *b, tongue *t, counted *far) {
+  copse_wire_open_args args = {.target = "counted", .send = true, .deadline_ms = -1};
+  uint64_t id;
+  copse_export(b->rt, "counted", serve_counted, far, COPSE_FROM_ANYONE, false);
+  assert_int_equal(copse_wire_open(t->wire, &args, &id), COPSE_OK);
+  say(t, b->fd, SIZE_MAX);
+  while (!far->ctx) pair_turn(b->rt->loop);
+}
+
 static void a_peer_that_does_not_read_does_not_stop_the_reading_of_its_bytes(void **state) {
   bare b;
   tongue t;
@@ -492,25 +519,9 @@ static void a_peer_that_does_not_read_does_not_stop_the_reading_of_its_bytes(voi
   (void)state;
   bare_begin(&b, false, -1, 0);
   greet(&b, &t);
-  copse_export(b.rt, "counted", serve_counted, &far, COPSE_FROM_ANYONE, false);
-  int small = 4096;
-  setsockopt(b.link->wfd, SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
-  /* As many refusals as it takes to fill the descriptor: it goes on reading, and
-   * holds no more than the limits allow. */
-  copse_wire_open_args args = {
-      .target = "no such target, and a long name of it at that: ............................"
-                "............................",
-      .deadline_ms = -1};
-  uint64_t id;
-  for (int i = 0; i < 200; i++) {
-    assert_int_equal(copse_wire_open(t.wire, &args, &id), COPSE_OK);
-    say(&t, b.fd, SIZE_MAX);
-    uv_run(b.rt->loop, UV_RUN_NOWAIT);
-  }
-  args.target = "counted";
-  assert_int_equal(copse_wire_open(t.wire, &args, &id), COPSE_OK);
-  say(&t, b.fd, SIZE_MAX);
-  while (!far.ctx) pair_turn(b.rt->loop);
+  fill_output(&b, &t);
+  /* It goes on reading, and holds no more than the limits allow. */
+  open_from_outside(&b, &t, &far);
   assert_true(b.link->writing);
   for (int i = 0; i < 5; i++) pair_turn(b.rt->loop);
   while (b.link->writing) {
@@ -519,6 +530,61 @@ static void a_peer_that_does_not_read_does_not_stop_the_reading_of_its_bytes(voi
   }
   copse_wire_free(t.wire);
   bare_end(&b);
+}
+
+/* Its output is stuck, a handler runs for the peer, and the peer says BYE with a code. */
+static copse__link *left_by_a_deaf_peer(bare *b, tongue *t, counted *far) {
+  bare_begin(b, false, -1, 0);
+  greet(b, t);
+  open_from_outside(b, t, far);
+  fill_output(b, t);
+  assert_int_equal(copse_wire_bye(t->wire, COPSE_CODE_INTERNAL, "a fault", 0), COPSE_OK);
+  return copse__link_ref(b->link);
+}
+
+/* It was lost for the reason that the peer gave, and what ran for the peer was cancelled. */
+static void it_was_left(bare *b, tongue *t, counted *far, copse__link *link) {
+  until(b, &b->lost);
+  while (!far->dones) pair_turn(b->rt->loop);
+  assert_int_equal(far->cancels, 1);
+  assert_int_equal(far->origin, COPSE_ORIGIN_LINK_LOST);
+  assert_false(b->graceful);
+  assert_string_equal(copse_error_get(b->error)->message,
+                      "the peer ended the link: internal: a fault");
+  assert_int_equal(link->code, COPSE_CODE_INTERNAL);
+  if (link->state != COPSE__LINK_CLOSED) {
+    assert_in_range(link->timer.due - copse_now(b->rt), 0, COPSE__CLOSE_MS);
+    copse__timer_start(b->rt, &link->timer, copse_now(b->rt), link->timer.cb);
+  }
+  until_no_links(b);
+  copse__link_unref(link);
+  copse_wire_free(t->wire);
+  bare_end(b);
+}
+
+static void a_bye_with_a_code_is_the_end_though_nothing_can_be_written(void **state) {
+  bare b;
+  tongue t;
+  counted far = {0};
+  (void)state;
+  copse__link *link = left_by_a_deaf_peer(&b, &t, &far);
+  say(&t, b.fd, SIZE_MAX);
+  it_was_left(&b, &t, &far, link);
+}
+
+static void what_comes_behind_a_bye_with_a_code_is_dropped(void **state) {
+  for (int and_leaves = 0; and_leaves < 2; and_leaves++) {
+    bare b;
+    tongue t;
+    counted far = {0};
+    (void)state;
+    copse__link *link = left_by_a_deaf_peer(&b, &t, &far);
+    say(&t, b.fd, SIZE_MAX);
+    assert_int_equal(write(b.fd, "and more", 8), 8);
+    if (and_leaves) assert_int_equal(shutdown(b.fd, SHUT_WR), 0);
+    while (!link->eof && !b.lost) pair_turn(b.rt->loop);
+    it_was_left(&b, &t, &far, link);
+  }
 }
 
 /* --- heartbeats ------------------------------------------------------------------------------- */
@@ -557,6 +623,8 @@ typedef struct hot {
   pair *p;
   counted *far;
   copse_context *opener;
+  copse_outcome_kind kind;
+  bool user_code_ran;
   int items, seen_inside;
   bool ran, cancelled_inside, done_inside;
 } hot;
@@ -629,30 +697,89 @@ static void the_pump_serves_the_protocol_and_runs_no_callbacks(void **state) {
   pair_free(p);
 }
 
-static void hot_open(copse_job *job) {
+static size_t kept(const copse__link *link) {
+  size_t count = 0;
+  for (const copse__list *node = link->deferred.next; node != &link->deferred; node = node->next)
+    count++;
+  return count;
+}
+
+/* The opener grows more and more impatient. */
+static void hurry(pair *p, copse_context *opener) {
+  for (int64_t grace = 100000; grace > 90000; grace -= 10)
+    copse_cancel(opener, COPSE_ORIGIN_REQUESTED, "faster", grace);
+  copse__link_flush(p->la);
+  copse_pump(p->b);
+}
+
+static void hot_hurry(copse_job *job) {
   hot *h = (hot *)(void *)job;
-  pair *p = h->p;
-  h->opener = open_counted(p->to_b, p->a->root, "counted", h->far + 1, false);
-  copse__link_flush(p->la);
-  copse_pump(p->b);
-  copse_cancel(h->opener, COPSE_ORIGIN_REQUESTED, "at once", -1);
-  copse__link_flush(p->la);
-  copse_pump(p->b);
-  assert_null(h->far->ctx);
+  hurry(h->p, h->opener);
+  h->cancelled_inside = copse_scope_is_cancelled(copse_context_scope(h->far->ctx));
+  assert_in_range(copse__scope_grace_left(copse_context_scope(h->far->ctx)), 0, 90010 * 3 / 4);
+  assert_int_equal(kept(h->p->lb), 0);
   h->ran = true;
 }
 
-static void an_open_and_its_cancel_that_come_in_through_the_pump_are_told_in_order(void **state) {
+static void repeated_cancels_that_come_in_through_the_pump_are_not_kept(void **state) {
   pair *p = pair_new(NULL);
-  counted both[2] = {{0}};
-  hot h = {.p = p, .far = both, .job = {.cb = hot_open}};
+  counted near = {0}, far = {0};
+  hot h = {.p = p, .far = &far, .job = {.cb = hot_hurry}};
   (void)state;
-  copse_export(p->b, "counted", serve_counted, &both[0], COPSE_FROM_ANYONE, false);
+  copse_export(p->b, "counted", serve_counted, &far, COPSE_FROM_ANYONE, false);
+  h.opener = open_counted(p->to_b, p->a->root, "counted", &near, false);
+  pair_settle(p);
   copse_post(p->b, &h.job);
   pair_until(p, &h.ran);
-  while (!both[1].dones) pair_turn(&p->loop);
-  assert_int_equal(both[0].cancels, 1);
-  assert_int_equal(both[0].dones, 1);
+  assert_true(h.cancelled_inside);
+  while (!near.dones) pair_turn(&p->loop);
+  assert_int_equal(far.cancels, 1);
+  assert_int_equal(far.dones, 1);
+  pair_free(p);
+}
+
+static bool far_answered(copse_context *ctx, const copse_outcome *outcome, void *arg) {
+  hot *h = arg;
+  (void)ctx;
+  h->ran = true;
+  h->kind = outcome->kind;
+  h->user_code_ran = outcome->ran;
+  return true;
+}
+
+static void hot_open(copse_job *job) {
+  hot *h = (hot *)(void *)job;
+  pair *p = h->p;
+  copse_open_options o = COPSE_OPEN_OPTIONS;
+  o.target = "counted";
+  o.send = true;
+  o.cbs.done = far_answered;
+  o.data = h;
+  for (int round = 0; round < 100; round++) {
+    assert_int_equal(copse_open(p->to_b, p->a->root, &o, &h->opener), COPSE_OK);
+    copse_end(h->opener);
+    copse__link_flush(p->la);
+    copse_pump(p->b);
+    assert_int_not_equal(kept(p->lb), 0);
+    hurry(p, h->opener);
+    assert_int_equal(kept(p->lb), 0);
+  }
+  h->seen_inside = 1;
+}
+
+static void a_handler_that_is_cancelled_before_the_turn_would_begin_it_never_begins(void **state) {
+  pair *p = pair_new(NULL);
+  counted far = {0};
+  hot h = {.p = p, .far = &far, .job = {.cb = hot_open}};
+  (void)state;
+  copse_export(p->b, "counted", serve_counted, &far, COPSE_FROM_ANYONE, false);
+  copse_post(p->b, &h.job);
+  pair_until(p, &h.ran);
+  pair_settle(p);
+  assert_int_equal(h.seen_inside, 1);
+  assert_int_equal(h.kind, COPSE_WAS_CANCELLED);
+  assert_false(h.user_code_ran);
+  assert_null(far.ctx);
   pair_free(p);
 }
 
@@ -679,6 +806,38 @@ static void a_loss_inside_the_pump_is_told_in_the_turn(void **state) {
   while (!far.dones) pair_turn(&p->loop);
   assert_int_equal(far.origin, COPSE_ORIGIN_LINK_LOST);
   pair_free(p);
+}
+
+typedef struct hot_bare {
+  copse_job job;
+  bare *b;
+  tongue *t;
+  counted *far;
+  bool ran;
+} hot_bare;
+
+static void hot_bye(copse_job *job) {
+  hot_bare *h = (hot_bare *)(void *)job;
+  say(h->t, h->b->fd, SIZE_MAX);
+  copse_pump(h->b->rt);
+  assert_int_equal(write(h->b->fd, "and more", 8), 8);
+  copse_pump(h->b->rt);
+  assert_true(copse_scope_is_cancelled(copse_context_scope(h->far->ctx)));
+  assert_int_equal(h->far->cancels, 0); /* marked, not told */
+  h->ran = true;
+}
+
+static void
+a_bye_with_a_code_inside_the_pump_cancels_at_once_and_is_told_in_the_turn(void **state) {
+  bare b;
+  tongue t;
+  counted far = {0};
+  (void)state;
+  copse__link *link = left_by_a_deaf_peer(&b, &t, &far);
+  hot_bare h = {.job = {.cb = hot_bye}, .b = &b, .t = &t, .far = &far};
+  copse_post(b.rt, &h.job);
+  until(&b, &h.ran);
+  it_was_left(&b, &t, &far, link);
 }
 
 /* --- pairs of pipes --------------------------------------------------------------------------- */
@@ -776,9 +935,13 @@ int main(void) {
       cmocka_unit_test(an_answered_bye_leaves_what_is_open_all_its_time),
       cmocka_unit_test(at_the_end_of_the_runtime_nobody_waits_long_for_an_answer),
       cmocka_unit_test(a_peer_that_does_not_read_does_not_stop_the_reading_of_its_bytes),
+      cmocka_unit_test(a_bye_with_a_code_is_the_end_though_nothing_can_be_written),
+      cmocka_unit_test(what_comes_behind_a_bye_with_a_code_is_dropped),
       cmocka_unit_test(an_idle_side_keeps_its_promise_and_a_silent_peer_is_reported_and_forgiven),
       cmocka_unit_test(the_pump_serves_the_protocol_and_runs_no_callbacks),
-      cmocka_unit_test(an_open_and_its_cancel_that_come_in_through_the_pump_are_told_in_order),
+      cmocka_unit_test(repeated_cancels_that_come_in_through_the_pump_are_not_kept),
+      cmocka_unit_test(a_handler_that_is_cancelled_before_the_turn_would_begin_it_never_begins),
+      cmocka_unit_test(a_bye_with_a_code_inside_the_pump_cancels_at_once_and_is_told_in_the_turn),
       cmocka_unit_test(a_loss_inside_the_pump_is_told_in_the_turn),
       cmocka_unit_test(a_link_may_be_a_pair_of_pipes),
       cmocka_unit_test(a_descriptor_that_cannot_be_polled_is_an_error_and_is_closed),

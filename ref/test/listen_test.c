@@ -257,6 +257,82 @@ static void a_cancelled_scope_waits_for_the_answer_to_bye_no_longer_than_its_gra
   finish(&n);
 }
 
+static void wait_for_ever(copse_context *ctx, copse_bytes args, void *arg) {
+  bool *there = arg;
+  (void)ctx;
+  (void)args;
+  *there = true;
+}
+
+static void
+a_cancelled_scope_does_not_wait_for_what_its_peer_keeps_open_beyond_its_grace(void **state) {
+  net n;
+  ending e, far_end;
+  result r;
+  bool there = false;
+  (void)state;
+  begin(&n, NULL, NULL);
+  copse_export(n.client, "wait", wait_for_ever, &there, COPSE_FROM_ANYONE, false);
+  copse_scope *scope = pair_scope(n.client, &e, -1);
+  connect_to(&n, scope, n.address, NULL, NULL, &r);
+  until(&n, &r.done);
+  copse__link *link = r.peer->link;
+  while (copse__list_empty(&n.server->links)) pair_turn(&n.loop);
+  copse__link *far = copse__of(n.server->links.next, copse__link, all);
+  while (far->state != COPSE__LINK_OPEN) pair_turn(&n.loop);
+  copse_scope *held = pair_scope(n.server, &far_end, -1);
+  copse_open_options o = COPSE_OPEN_OPTIONS;
+  o.target = "wait";
+  assert_int_equal(copse_open(far->peer, held, &o, NULL), COPSE_OK);
+  copse_scope_seal(held, NULL);
+  until(&n, &there);
+  copse_scope_seal(scope, NULL);
+  until(&n, &link->peer_bye);
+  assert_int_equal(link->patience, COPSE__NEVER);
+  copse_scope_cancel(scope, COPSE_ORIGIN_REQUESTED, NULL, 5000);
+  while (link->patience == COPSE__NEVER) pair_turn(&n.loop);
+  assert_in_range(link->timer.due - copse_now(n.client), 0, 5000);
+  assert_false(e.ended);
+  link->patience = copse_now(n.client);
+  copse__timer_start(n.client, &link->timer, link->patience, link->timer.cb);
+  until(&n, &e.ended);
+  assert_null(e.error);
+  until(&n, &far_end.ended);
+  assert_int_equal(copse_error_get(far_end.error)->known, COPSE_CODE_LINK_LOST);
+  pair_ending_clear(&far_end);
+  finish(&n);
+}
+
+static void
+a_scope_that_fails_with_its_link_does_not_wait_for_the_end_of_that_link_again(void **state) {
+  static const uint8_t nonsense[12] = {0, 0, 0, 0x3f};
+  for (int breaks_rules = 0; breaks_rules < 2; breaks_rules++) {
+    net n;
+    ending e;
+    result r;
+    bool there = false;
+    (void)state;
+    begin(&n, NULL, NULL);
+    copse_export(n.server, "wait", wait_for_ever, &there, COPSE_FROM_ANYONE, false);
+    copse_scope *scope = pair_scope(n.client, &e, -1);
+    connect_to(&n, scope, n.address, NULL, NULL, &r);
+    until(&n, &r.done);
+    copse_open_options o = COPSE_OPEN_OPTIONS;
+    o.target = "wait";
+    assert_int_equal(copse_open(r.peer, scope, &o, NULL), COPSE_OK);
+    copse_scope_seal(scope, NULL);
+    until(&n, &there);
+    copse__link *far = copse__of(n.server->links.next, copse__link, all);
+    if (breaks_rules)
+      assert_int_equal(write(far->wfd, nonsense, sizeof nonsense), (ssize_t)sizeof nonsense);
+    else copse__link_bye(far, COPSE_CODE_INTERNAL, "a fault");
+    until(&n, &e.ended);
+    assert_int_equal(copse_error_get(e.error)->known, COPSE_CODE_LINK_LOST);
+    pair_ending_clear(&e);
+    finish(&n);
+  }
+}
+
 static void an_address_where_nobody_listens_is_unreachable(void **state) {
   net n;
   ending e;
@@ -513,6 +589,10 @@ int main(void) {
       cmocka_unit_test(two_scopes_share_one_link_and_the_last_one_ends_it),
       cmocka_unit_test(a_connection_that_is_cancelled_while_it_greets_says_cancelled),
       cmocka_unit_test(a_cancelled_scope_waits_for_the_answer_to_bye_no_longer_than_its_grace),
+      cmocka_unit_test(
+          a_cancelled_scope_does_not_wait_for_what_its_peer_keeps_open_beyond_its_grace),
+      cmocka_unit_test(
+          a_scope_that_fails_with_its_link_does_not_wait_for_the_end_of_that_link_again),
       cmocka_unit_test(an_address_where_nobody_listens_is_unreachable),
       cmocka_unit_test(another_actor_at_the_address_is_wrong_actor),
       cmocka_unit_test(the_addresses_of_a_reference_are_tried_in_their_order),

@@ -4,6 +4,7 @@
  *
  *   rogue-tool STEP...                 spawned as an actor: plays on the link of COPSE_LINK
  *   rogue-tool dial unix:PATH STEP...  connects like any stranger
+ *   rogue-tool listen unix:PATH STEP...  says "ready" and plays to the first that connects
  *
  * A robust program is one that survives its peers, so its tests need peers that are wrong in
  * exactly one way. Each is a script, given as arguments and done in order; what a test is about can
@@ -24,7 +25,7 @@
  *   started, returned, failed, cancelled  an answer on the first context that was opened here,
  *                    reading until it is
  *   until=KIND       reads until a frame of this kind has come, and says so; the code of an ERROR
- *                    or BYE, too
+ *                    or BYE, too, and whether what is CANCELLED ran
  *   eof              reads until the end of the input, and says so
  *   close, shut      closes the link; only its outgoing half
  *   say=TEXT, grumble=TEXT   a line on the standard output, on the standard error output
@@ -222,13 +223,17 @@ static bool get_frame(unsigned *kind, uint64_t *context, copse_bytes *payload) {
 static void read_until(const char *name) {
   unsigned kind;
   uint64_t context;
-  copse_bytes payload, code;
+  copse_bytes payload, code, value;
+  bool ran;
   while (get_frame(&kind, &context, &payload)) {
     if (strcmp(copse_kind_name(kind), name) != 0) continue;
     printf("%s", name);
     if (copse_map_get(payload, "code", &code) == COPSE_OK &&
         copse_value_str(code, &code) == COPSE_OK)
       printf(" %.*s", (int)code.size, (const char *)code.data);
+    if (copse_map_get(payload, "ran", &value) == COPSE_OK &&
+        copse_value_bool(value, &ran) == COPSE_OK)
+      printf(ran ? " ran" : " not ran");
     putchar('\n');
     return;
   }
@@ -398,13 +403,38 @@ static void play(const char *step) {
 
 /* --- getting there ---------------------------------------------------------------------------- */
 
+static struct sockaddr_un place(const char *address) {
+  struct sockaddr_un at = {.sun_family = AF_UNIX};
+  if (strncmp(address, "unix:", 5) != 0 || strlen(address + 5) >= sizeof at.sun_path)
+    quit(8, "not an address of a unix socket");
+  strcpy(at.sun_path, address + 5);
+  return at;
+}
+
 static void dial(const char *address) {
-  struct sockaddr_un to = {.sun_family = AF_UNIX};
-  if (strncmp(address, "unix:", 5) != 0 || strlen(address + 5) >= sizeof to.sun_path)
-    quit(8, "not an address to dial");
-  strcpy(to.sun_path, address + 5);
+  struct sockaddr_un to = place(address);
   in = out = socket(AF_UNIX, SOCK_STREAM, 0);
   if (in < 0 || connect(in, (struct sockaddr *)&to, sizeof to) != 0) quit(8, "cannot connect");
+}
+
+static void serve(const char *address) {
+  struct sockaddr_un at = place(address);
+  int listener = socket(AF_UNIX, SOCK_STREAM, 0);
+  if (listener < 0 || bind(listener, (struct sockaddr *)&at, sizeof at) != 0 ||
+      listen(listener, 1) != 0)
+    quit(8, "cannot listen");
+  puts("ready");
+  fflush(stdout);
+  in = out = accept(listener, NULL, NULL);
+  if (in < 0) quit(8, "nobody came");
+  unlink(at.sun_path);
+  close(listener);
+}
+
+static void name_self(void) {
+  snprintf(self.name, sizeof self.name, "rogue");
+  for (size_t i = 0; i < sizeof self.id; i++)
+    self.id[i] = (uint8_t)((unsigned)getpid() >> (8 * (i % 4)) ^ i);
 }
 
 static void find_link(const char *link) {
@@ -434,10 +464,12 @@ int main(int argc, char **argv) {
   signal(SIGPIPE, SIG_IGN);
   if (argc > 2 && strcmp(argv[1], "dial") == 0) {
     dial(argv[2]);
+    name_self();
     first = 3;
-    snprintf(self.name, sizeof self.name, "rogue");
-    for (size_t i = 0; i < sizeof self.id; i++)
-      self.id[i] = (uint8_t)((unsigned)getpid() >> (8 * (i % 4)) ^ i);
+  } else if (argc > 2 && strcmp(argv[1], "listen") == 0) {
+    serve(argv[2]);
+    name_self();
+    first = 3;
   } else if (link && actor) {
     find_link(link);
     find_self(actor);

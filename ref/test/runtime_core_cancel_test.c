@@ -127,6 +127,23 @@ static void cancelling_a_scope_cancels_its_contexts_and_waits_for_the_answer(voi
   finish(&f);
 }
 
+static void all_the_time_in_the_world_is_a_deadline_and_a_grace_too(void **state) {
+  static const int64_t times[] = {INT64_MAX, INT64_MAX / 3 + 1, 1LL << 53, (1LL << 53) - 1};
+  (void)state;
+  for (size_t i = 0; i < sizeof times / sizeof *times; i++) {
+    fixture f;
+    begin(&f, NULL, -1);
+    open_wait(f.p->to_b, f.scope, &f.near, times[i]);
+    pair_settle(f.p);
+    copse_scope_cancel(f.scope, COPSE_ORIGIN_REQUESTED, NULL, times[i]);
+    copse_scope_seal(f.scope, NULL);
+    pair_until(f.p, &f.e.ended);
+    assert_int_equal(f.far.cancels, 1);
+    assert_in_range(f.far.grace, 1LL << 52, (1LL << 53) - 1);
+    finish(&f);
+  }
+}
+
 static void a_context_cancelled_before_its_open_left_is_withdrawn(void **state) {
   fixture f;
   near_end big = {.take = true};
@@ -325,6 +342,42 @@ static void a_handler_does_not_begin_when_its_time_is_over(void **state) {
   assert_int_equal(copse_error_get(f.near.error)->known, COPSE_CODE_DEADLINE);
   assert_null(f.far.ctx);
   assert_int_equal(f.far.dones, 0);
+  finish(&f);
+}
+
+/* A binding's lookup, which knows whether the handler had begun when it was cancelled. */
+static copse_lookup look_up(copse_context *ctx, const char *target, copse_bytes args, void *arg) {
+  (void)args;
+  (void)arg;
+  if (strcmp(target, "nothing") == 0) return COPSE_LOOKUP_NONE;
+  copse_scope_cancel(copse_context_scope(ctx), COPSE_ORIGIN_REQUESTED, NULL, -1);
+  if (strcmp(target, "late") == 0) return COPSE_LOOKUP_LATE;
+  copse_cancelled(ctx); /* in its first step */
+  return COPSE_LOOKUP_FOUND;
+}
+
+static void what_a_lookup_has_begun_did_run_though_it_ended_at_once(void **state) {
+  fixture f;
+  (void)state;
+  begin(&f, NULL, -1);
+  copse_export_fallback(f.p->b, look_up, NULL);
+  static const char *const targets[] = {"begins", "late", "nothing"};
+  for (size_t i = 0; i < 3; i++) {
+    copse_open_options o = COPSE_OPEN_OPTIONS;
+    near_end near = {.take = true};
+    o.target = targets[i];
+    o.cbs.done = near_done;
+    o.data = &near;
+    assert_int_equal(copse_open(f.p->to_b, f.scope, &o, NULL), COPSE_OK);
+    pair_until(f.p, &near.done);
+    if (i < 2) {
+      assert_int_equal(near.kind, COPSE_WAS_CANCELLED);
+      assert_int_equal(near.ran, i == 0);
+    } else {
+      assert_int_equal(copse_error_get(near.error)->known, COPSE_CODE_NO_TARGET);
+    }
+    copse_error_unref(near.error);
+  }
   finish(&f);
 }
 
@@ -563,6 +616,7 @@ static void held_contexts_are_ended_with_nil_when_the_actor_ends(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(cancelling_a_scope_cancels_its_contexts_and_waits_for_the_answer),
+      cmocka_unit_test(all_the_time_in_the_world_is_a_deadline_and_a_grace_too),
       cmocka_unit_test(a_context_cancelled_before_its_open_left_is_withdrawn),
       cmocka_unit_test(a_return_that_crosses_the_cancel_stands),
       cmocka_unit_test(a_handler_may_still_return_its_value_when_it_is_cancelled),
@@ -575,6 +629,7 @@ int main(void) {
       cmocka_unit_test(a_cancellation_that_is_not_answered_ends_the_link_when_the_grace_is_over),
       cmocka_unit_test(an_explicit_deadline_is_the_error_deadline),
       cmocka_unit_test(a_handler_does_not_begin_when_its_time_is_over),
+      cmocka_unit_test(what_a_lookup_has_begun_did_run_though_it_ended_at_once),
       cmocka_unit_test(an_inherited_deadline_is_told_by_the_scope_alone),
       cmocka_unit_test(deadlines_shrink_on_their_way),
       cmocka_unit_test(a_scope_opens_nothing_once_it_is_cancelled),

@@ -153,6 +153,22 @@ static void items_flow_both_ways_in_order_through_small_windows(void **state) {
   finish(p, scope, &e);
 }
 
+static void a_window_beyond_what_a_total_can_say_is_no_limit(void **state) {
+  const copse_credit all = {UINT64_MAX, UINT64_MAX};
+  pair *p = pair_new(NULL);
+  ending e;
+  end_of near = {.to_send = 1000}, far = {.to_send = 1000, .window = all};
+  (void)state;
+  copse_export(p->b, "stream", serve, &far, COPSE_FROM_ANYONE, false);
+  copse_scope *scope = pair_scope(p->a, &e, -1);
+  open_stream(p, scope, &near, true, all);
+  pair_until(p, &near.done);
+  assert_int_equal(near.kind, COPSE_RETURNED);
+  assert_int_equal(far.received, 1000);
+  assert_int_equal(near.received, 1000);
+  finish(p, scope, &e);
+}
+
 static void no_more_arrives_than_was_granted(void **state) {
   pair *p = pair_new(NULL);
   ending e;
@@ -390,6 +406,7 @@ static void a_flush_is_told_when_the_last_byte_has_left_or_never_will(void **sta
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(items_flow_both_ways_in_order_through_small_windows),
+      cmocka_unit_test(a_window_beyond_what_a_total_can_say_is_no_limit),
       cmocka_unit_test(no_more_arrives_than_was_granted),
       cmocka_unit_test(a_callee_that_grants_nothing_gets_nothing),
       cmocka_unit_test(stop_makes_the_next_send_a_soft_no_more),

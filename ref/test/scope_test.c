@@ -286,6 +286,22 @@ static void a_shield_does_not_keep_its_own_cancellation_out(void **state) {
   assert_false(e.cancelled);
 }
 
+static void
+a_shield_that_has_ended_already_leaves_no_timer_when_all_around_is_cancelled(void **state) {
+  ending e;
+  copse_scope_options shield = COPSE_SCOPE_OPTIONS;
+  (void)state;
+  shield.shield_ms = 1000000;
+  copse_scope *scope = pair_scope(rt, &e, -1);
+  copse_scope *inner = copse_scope_new(rt, scope, &shield, NULL, NULL);
+  uint64_t due = copse__timers_next(rt);
+  copse_scope_seal(inner, NULL); /* it leaves in the turn */
+  copse_scope_cancel(scope, COPSE_ORIGIN_REQUESTED, NULL, -1);
+  assert_true(copse__timers_next(rt) == due);
+  copse_scope_seal(scope, NULL);
+  until(&e.ended);
+}
+
 static void services_are_told_to_finish_when_nothing_else_is_left(void **state) {
   ending e;
   told task, service[2];
@@ -530,6 +546,7 @@ int main(void) {
       T(a_shield_keeps_cancellation_out_for_as_long_as_it_says),
       T(a_shield_ends_with_the_grace),
       T(a_shield_does_not_keep_its_own_cancellation_out),
+      T(a_shield_that_has_ended_already_leaves_no_timer_when_all_around_is_cancelled),
       T(services_are_told_to_finish_when_nothing_else_is_left),
       T(services_of_a_cancelled_scope_are_cancelled_and_not_told_to_finish),
       T(a_scope_whose_own_deadline_came_ends_with_the_error_deadline),

@@ -287,6 +287,36 @@ static void cancel_reaches_a_running_callee_and_is_answered_cancelled(void **sta
   assert_string_equal(event.cancelled.cause.by.name, "culprit");
 }
 
+static void of_repeated_cancels_no_more_than_one_waits_to_be_written(void **state) {
+  test_pair *pair = *state;
+  const uint64_t ids[] = {open_context(pair, &stream_args), open_context(pair, &stream_args)};
+  copse_cause cause = {.origin = COPSE_ORIGIN_ERROR, .by = test_ref("culprit", 5)};
+  strcpy(cause.message, "because");
+  copse_wire_info info;
+  /* Nothing is written meanwhile. */
+  for (int grace = 20000; grace > 0; grace--)
+    for (int i = 0; i < 2; i++)
+      assert_int_equal(copse_wire_cancel(pair->end[OPENER], ids[i], &cause, grace), COPSE_OK);
+  copse_wire_get_info(pair->end[OPENER], &info);
+  assert_in_range(info.unwritten, 1, 1000);
+  (void)test_pair_move(pair, OPENER, SIZE_MAX);
+  for (int last = 0; last < 2; last++) {
+    for (int i = 0; i < 2; i++) {
+      copse_event event = test_expect(pair->end[CALLEE], COPSE_EV_CANCEL);
+      assert_int_equal(event.context, ids[i]);
+      assert_int_equal(event.cancel.grace_ms, last ? 1 : 20000);
+      assert_string_equal(event.cancel.cause.message, "because");
+      assert_string_equal(event.cancel.cause.by.name, "culprit");
+    }
+  }
+  silent(pair, CALLEE);
+  /* One that is owed when its context ends is not sent at all. */
+  assert_int_equal(copse_wire_cancel(pair->end[OPENER], ids[0], &cause, 0), COPSE_OK);
+  assert_int_equal(copse_wire_return(pair->end[CALLEE], ids[0], test_nil), COPSE_OK);
+  (void)after(pair, CALLEE, COPSE_EV_RETURN);
+  assert_int_equal(test_pair_move(pair, OPENER, SIZE_MAX), 0);
+}
+
 static void a_cancel_before_any_byte_of_its_open_withdraws_both(void **state) {
   test_pair *pair = *state;
   /* Something large stands before it, so the OPEN waits in the queue. */
@@ -612,6 +642,7 @@ int main(void) {
       TEST(items_after_my_stop_are_discarded_and_still_counted),
       TEST(an_open_without_credit_makes_sending_a_soft_no),
       TEST(cancel_reaches_a_running_callee_and_is_answered_cancelled),
+      TEST(of_repeated_cancels_no_more_than_one_waits_to_be_written),
       TEST(a_cancel_before_any_byte_of_its_open_withdraws_both),
       TEST(a_cancel_in_the_middle_of_its_open_is_answered_that_nothing_ran),
       TEST(a_return_that_crosses_a_cancel_stands),

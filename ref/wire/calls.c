@@ -284,6 +284,21 @@ static bool cause_ok(const copse_cause *cause) {
          copse__name_ok((const uint8_t *)name, strnlen(name, sizeof cause->by.name));
 }
 
+/* However often a caller gets more impatient, one repeat per context waits for its turn: the last.
+ * Not so the first, which is written whatever the output holds. */
+static copse_status cancel_again(copse_wire *wire, copse__context *ctx, copse_bytes payload) {
+  if (!ctx->cancel_owed) {
+    copse__blob *blob = copse__resize(&wire->mem, NULL, 0, sizeof *blob + COPSE__CONTROL_MAX);
+    if (!blob) return COPSE_ENOMEM;
+    *blob = (copse__blob){.capacity = COPSE__CONTROL_MAX};
+    ctx->cancel_owed = blob;
+  }
+  memcpy(ctx->cancel_owed->data, payload.data, payload.size);
+  ctx->cancel_owed->size = payload.size;
+  copse__owe(wire, ctx);
+  return COPSE_OK;
+}
+
 copse_status copse_wire_cancel(copse_wire *wire, uint64_t context, const copse_cause *cause,
                                int64_t grace_ms) {
   copse__context *ctx;
@@ -307,11 +322,14 @@ copse_status copse_wire_cancel(copse_wire *wire, uint64_t context, const copse_c
       copse_pack_int(&buf, grace_ms);
     }
     if (copse_buf_status(&buf)) return COPSE_EINVAL;
-    status = copse__output_frame(wire, COPSE_KIND_CANCEL, ctx->id, copse_buf_bytes(&buf));
+    const copse_bytes payload = copse_buf_bytes(&buf);
+    status = ctx->cancelled ? cancel_again(wire, ctx, payload)
+                            : copse__output_frame(wire, COPSE_KIND_CANCEL, ctx->id, payload);
     if (status) return status;
   }
-  ctx->cancelled = true;
   ctx->grace = grace_ms;
+  if (ctx->cancelled) return COPSE_OK;
+  ctx->cancelled = true;
   ctx->want_write = ctx->stop_owed = ctx->credit_owed = false;
   copse__list_remove(&ctx->owes);
   copse__queue_drop(wire, ctx);
@@ -340,8 +358,7 @@ static void detach(copse_wire *wire, copse__context *ctx) {
   if (!ctx->incoming) return;
   ctx->incoming = 0;
   wire->partials_in--;
-  if (ctx->assembly)
-    copse__resize(&wire->mem, ctx->assembly, sizeof *ctx->assembly + ctx->assembly->capacity, 0);
+  copse__blob_free(wire, ctx->assembly);
   ctx->assembly = NULL;
 }
 

@@ -80,8 +80,8 @@ void copse__context_free(copse_wire *wire, copse__context *ctx) {
   copse__list_remove(&ctx->turn);
   copse__list_remove(&ctx->owes);
   copse__list_remove(&ctx->notice);
-  if (ctx->assembly)
-    copse__resize(&wire->mem, ctx->assembly, sizeof *ctx->assembly + ctx->assembly->capacity, 0);
+  copse__blob_free(wire, ctx->assembly);
+  copse__blob_free(wire, ctx->cancel_owed);
   if (ctx->incoming) wire->partials_in--;
   copse__context **link = &wire->buckets[ctx->id & (wire->bucket_count - 1)];
   while (*link != ctx) link = &(*link)->chain;

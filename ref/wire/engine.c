@@ -88,7 +88,7 @@ void copse_wire_free(copse_wire *wire) {
   copse__contexts_deinit(wire);
   copse__input_deinit(wire);
   copse__output_deinit(wire);
-  if (wire->ping) copse__resize(&mem, wire->ping, sizeof *wire->ping + wire->ping->capacity, 0);
+  copse__blob_free(wire, wire->ping);
   if (wire->agent) copse__resize(&mem, wire->agent, wire->agent_size ? wire->agent_size : 1, 0);
   if (wire->token) copse__resize(&mem, wire->token, wire->token_size ? wire->token_size : 1, 0);
   copse__resize(&mem, wire, sizeof *wire, 0);

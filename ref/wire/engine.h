@@ -91,10 +91,11 @@ typedef struct copse__context {
   void *user;
   struct copse__context *chain; /* the next in its bucket, or on the free list */
   copse__node turn;             /* see copse__place */
-  copse__node owes;             /* on wire->owing: STOP or CREDIT are to be written */
+  copse__node owes;             /* on wire->owing: STOP, CREDIT or CANCEL are to be written */
   copse__node notice;           /* on wire->notices: an event is due */
   copse__message *queue, *queue_last;
   copse__blob *assembly;
+  copse__blob *cancel_owed;  /* the payload of a repeated CANCEL */
   uint64_t leaves_at;        /* the output position at which its terminal is handed over */
   copse_credit grant, begun; /* out half: what the peer granted, what I began */
   copse_credit given, taken; /* in half: what I granted, what the peer began */
@@ -190,6 +191,10 @@ struct copse_wire {
 
   uint64_t frames_in, frames_out, bytes_in;
 };
+
+static inline void copse__blob_free(const copse_wire *wire, copse__blob *blob) {
+  if (blob) copse__resize(&wire->mem, blob, sizeof *blob + blob->capacity, 0);
+}
 
 /* --- frame.c ---------------------------------------------------------------------------------- */
 

@@ -18,7 +18,7 @@ void copse__retire_free(copse_wire *wire) {
   while (wire->retired) {
     copse__blob *blob = wire->retired;
     wire->retired = blob->next;
-    copse__resize(&wire->mem, blob, sizeof *blob + blob->capacity, 0);
+    copse__blob_free(wire, blob);
   }
 }
 

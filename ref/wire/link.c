@@ -214,8 +214,7 @@ copse_status copse_wire_ping(copse_wire *wire, copse_bytes value) {
   if (!wire->ping || wire->ping->capacity < value.size) {
     copse__blob *fresh = copse__resize(&wire->mem, NULL, 0, sizeof *fresh + value.size);
     if (!fresh) return COPSE_ENOMEM;
-    if (wire->ping)
-      copse__resize(&wire->mem, wire->ping, sizeof *wire->ping + wire->ping->capacity, 0);
+    copse__blob_free(wire, wire->ping);
     wire->ping = fresh;
     *fresh = (copse__blob){.capacity = value.size};
   }

@@ -185,8 +185,7 @@ static bool judge(const copse_wire *wire, const copse__frame *frame, struct verd
 /* --- putting together ------------------------------------------------------------------------- */
 
 static void assembly_drop(copse_wire *wire, copse__context *ctx) {
-  if (ctx->assembly)
-    copse__resize(&wire->mem, ctx->assembly, sizeof *ctx->assembly + ctx->assembly->capacity, 0);
+  copse__blob_free(wire, ctx->assembly);
   ctx->assembly = NULL;
 }
 

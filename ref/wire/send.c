@@ -8,9 +8,10 @@
  * its context, and contexts that have something queued are served in turn, a frame each. So a long
  * message delays no other by more than a frame, and no message but one per context ever waits here.
  *
- * What may not wait does not pass through here: CANCEL is written at once, STOP and CREDIT are owed
- * and written before any message is. END and the terminals keep their place behind the messages of
- * their context. The OPENs of a link reach the wire in the order of their ids, one after the other.
+ * What may not wait does not pass through here: CANCEL is written at once; STOP, CREDIT and a
+ * repeated CANCEL are owed and written before any message is. END and the terminals keep their
+ * place behind the messages of their context. The OPENs of a link reach the wire in the order of
+ * their ids, one after the other.
  */
 #include "wire/engine.h"
 
@@ -184,6 +185,15 @@ static copse_status pay(copse_wire *wire, copse__context *ctx) {
   if (status == COPSE_OK && ctx->stop_owed) {
     status = copse__output_frame(wire, COPSE_KIND_STOP, ctx->id, nothing);
     if (status == COPSE_OK) ctx->stop_owed = false;
+  }
+  if (status == COPSE_OK && ctx->cancel_owed) {
+    copse__blob *blob = ctx->cancel_owed;
+    status = copse__output_frame(wire, COPSE_KIND_CANCEL, ctx->id,
+                                 (copse_bytes){blob->data, blob->size});
+    if (status == COPSE_OK) {
+      ctx->cancel_owed = NULL;
+      copse__blob_free(wire, blob);
+    }
   }
   if (status == COPSE_OK) copse__list_remove(&ctx->owes);
   return status;

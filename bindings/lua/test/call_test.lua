@@ -11,11 +11,14 @@ function M.count(...) return select("#", ...) end
 function M.two() return 1, 2 end
 function M.nothing() end
 function M.fail(message) error(message, 0) end
+function M.huge(size) error { code = "custom", message = "m", data = ("z"):rep(size) } end
+function M.with_meta(x) return { x, copse.meta().x } end
 function M.typed() error { code = "conflict", message = "taken", data = { by = copse.self() } } end
 function M.nap() copse.sleep(1000) end
 function M.pid() return tostring(copse.self().id) end
 function M.unsendable() return print end
 function M.ask_parent(x) return copse.parent():call("double", x) end
+function M.ask_parent_for(target) return copse.parent():call(target) end
 function M.double(x) return 2 * x end
 function M._hidden() return "seen" end
 function M.who(ref) return ref end
@@ -94,6 +97,28 @@ function M.main()
     end)
   end)
 
+  test("a refusal that a function passes on does not say that nothing was done", function()
+    copse.nursery(function(n)
+      local a = n:spawn("a")
+      local err = raises("", a.call, a, "ask_parent_for", "nope")
+      is(err.code, "no_target")
+      is(err.retry, false)
+    end)
+  end)
+
+  test("a target or an option with a zero byte is refused, not cut", function()
+    copse.nursery(function(n)
+      local a = n:spawn("a")
+      for _, target in ipairs { "echo\0", { "echo\0", args = { 1 } } } do
+        for _, use in ipairs { "call", "open" } do
+          raises("without a zero byte", a[use], a, target)
+        end
+      end
+      raises("without a zero byte", n.spawn, n, "b", { cwd = "/\0tmp" })
+      raises("zero byte", n.spawn, n, "b", { env = { VARIABLE = "one\0two" } })
+    end)
+  end)
+
   test("an error of the callee is raised by the call, with its stack and actor", function()
     copse.nursery(function(n)
       local a = n:spawn("fails")
@@ -107,6 +132,39 @@ function M.main()
       local typed = raises("taken", a.call, a, "typed")
       is(typed.code, "conflict")
       ok(typed.data.by == a.ref, "data with a reference")
+    end)
+  end)
+
+  test("an error's data that is too much is left out, and the error stays whole", function()
+    local err = raises("custom: m", copse.nursery, function(n)
+      n:start(M.huge, 2000000)
+      copse.sleep(1000)
+    end)
+    is(err.data, nil)
+    copse.nursery(function(n)
+      local a = n:spawn("a")
+      err = raises("custom: m", a.call, a, "huge", 2000000)
+      is(err.code, "custom")
+      is(err.data, nil)
+      is(err.actor, a.ref)
+      like(err.stack, "call_test.lua")
+      is(#raises("", a.call, a, "huge", 1000).data, 1000)
+    end)
+  end)
+
+  test("reading an error's fields or a target's options may encode", function()
+    local function fields(t) -- each is read by code that encodes
+      return setmetatable({}, { __index = function(_, key)
+        copse.encode(("noise"):rep(10))
+        return t[key]
+      end })
+    end
+    is(copse.error(fields { message = "m", data = { 1, 2 } }).data, { 1, 2 })
+    copse.nursery(function(n)
+      local a = n:spawn("a")
+      local target = fields { args = { 7 }, meta = { x = 1 } }
+      rawset(target, 1, "with_meta")
+      is(a:call(target), { 7, 1 })
     end)
   end)
 

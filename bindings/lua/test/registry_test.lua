@@ -18,7 +18,35 @@ M.registered = copse.context(function(ctx, name)
   ctx:started()
   ctx:receive()
 end)
-function M.start(config) if config.name then copse.register(config.name) end end
+function M.start(config, n)
+  if config.name then copse.register(config.name) end
+  if config.waits_for then n:start(copse.wait, config.waits_for) end
+end
+
+-- Until the link is gone, and time for what is left of it to go.
+local function see_off(peer)
+  while pcall(peer.ping, peer) do copse.yield() end
+  for _ = 1, 20 do copse.yield() end
+end
+
+-- What using a handle raises when its scope has been cancelled and is still cleaning up.
+function M.outlive(how, where)
+  local codes = {}
+  local _, err = pcall(copse.timeout, 0.02, function()
+    local peer = copse[how](where)
+    local _ <close> = setmetatable({}, { __close = function()
+      copse.shield(1000, function()
+        see_off(peer)
+        for i, use in ipairs { "call", "open" } do
+          codes[i + 1] = select(2, pcall(peer[use], peer, "hello")).code
+        end
+      end)
+    end })
+    copse.sleep(1000)
+  end)
+  codes[1] = err.code
+  return codes
+end
 
 function M.main()
   test("nobody is found under a name that nobody has", function()
@@ -36,6 +64,30 @@ function M.main()
       is(b:call("call_by_name", "service"), "hello from a")
     end)
     is(copse.find("service"), {})
+  end)
+
+  test("what is no name is refused, and a watch over all names goes on", function()
+    copse.nursery(function(n)
+      local a = n:spawn("a")
+      local watching <close> = a:open("watch_all")
+      for _, bad in ipairs { "", ("x"):rep(65), "a\xff", "a\0b" } do
+        for _, use in ipairs { "register", "find", "wait", "watch" } do
+          raises(bad == "a\0b" and "without a zero byte" or "1 to 64 bytes of UTF%-8", copse[use], bad)
+        end
+        raises("", n.spawn, n, bad)
+      end
+      copse.register("näme")
+      is(watching:receive()[3], "näme")
+      watching:cancel()
+    end)
+  end)
+
+  test("an address with a zero byte is none", function()
+    copse.nursery(function(n)
+      local address = n:spawn("a").ref.addresses[1]
+      raises("without a zero byte", copse.connect, address .. "\0b")
+      raises("without a zero byte", copse.listen, "tcp:127.0.0.1:0\0b", { token = ("x"):rep(16) })
+    end)
   end)
 
   test("a name can be waited for", function()
@@ -118,6 +170,47 @@ function M.main()
     is(err.code, "deadline")
   end)
 
+  test("a watch can be closed inside a scope that was opened later", function()
+    copse.nursery(function(n)
+      local a = n:spawn("a")
+      for _, scope in ipairs { copse.nursery, function(fn) return copse.timeout(1000, fn) end } do
+        local follow, watch, _, closes = copse.watch()
+        scope(function() local _ <close> = closes end)
+        is(follow(watch), nil)
+        is(a:call("hello"), "hello from a")
+      end
+    end)
+  end)
+
+  test("leaving a loop over a watch leaves a context alone that was opened in it", function()
+    copse.nursery(function(n)
+      local a = n:spawn("a", { config = { name = "streams" } })
+      local ctx
+      for op in copse.watch("streams") do
+        if op == "add" then
+          ctx = a:open("watch_all")
+          break
+        end
+      end
+      is(ctx:receive()[3], "streams")
+      local follow, watch, _, closes = copse.watch("streams")
+      is(follow(watch), "add")
+      local waiting = copse.event()
+      n:start(function()
+        waiting:set()
+        is(follow(watch), nil) -- woken by the end of the watch
+      end)
+      waiting:wait()
+      local other = a:open("registered", "another")
+      is(ctx:receive()[3], "another")
+      do local _ <close> = closes end
+      other:send("go")
+      is(other:result(), nil)
+      is(ctx:receive()[1], "remove")
+      ctx:cancel()
+    end)
+  end)
+
   test("an actor is reached by its address", function()
     copse.nursery(function(n)
       local a = n:spawn("a")
@@ -136,6 +229,36 @@ function M.main()
       local kept
       copse.nursery(function() kept = copse.connect(a.ref.addresses[1]) end)
       raises("ended", kept.call, kept, "hello")
+    end)
+  end)
+
+  test("a handle whose link has gone before its scope says so", function()
+    copse.nursery(function(n)
+      local a, b = n:spawn("a"), n:spawn("b")
+      is(M.outlive("connect", a.ref.addresses[1]), { "deadline", "closing", "closing" })
+      is(b:call("outlive", "reach", a.ref), { "deadline", "closing", "closing" })
+    end)
+  end)
+
+  test("a handle in another task says so, too, while its scope waits for others", function()
+    copse.nursery(function(n)
+      local a = n:spawn("a")
+      local shared
+      local connected = copse.event()
+      n:start(function()
+        connected:wait()
+        see_off(shared)
+        is(raises("", shared.call, shared, "hello").code, "closing")
+        copse.register("go on")
+        copse.sleep(1000)
+      end)
+      copse.nursery(function(inner)
+        shared = copse.connect(a.ref.addresses[1])
+        inner:spawn("slow", { config = { waits_for = "go on" } })
+        connected:set()
+      end)
+      raises("ended", shared.call, shared, "hello")
+      n:cancel()
     end)
   end)
 

@@ -218,6 +218,20 @@ function M.main(command, directory, modules)
       is(status, 0)
     end)
 
+    test("a run that is told to end returns nothing, and not what one before returned", function()
+      local file = write("twice.lua", [[
+        local copse = require "copse"
+        print(copse.run(function() return "first" end))
+        print("second", copse.run(function()
+          os.execute("kill -TERM $PPID")
+          copse.sleep(1000)
+          return "unreached"
+        end))]])
+      local out, status = run(stock .. file)
+      is(out, "first\nsecond\n")
+      is(status, 0)
+    end)
+
     test("a stock interpreter spawns actors of its kind", function()
       write("stockmod.lua", 'return { double = function(x) return 2 * x end }')
       local file = write("stock2.lua", string.format([[

@@ -31,6 +31,14 @@ M.sink = copse.context(function(ctx)
   return { sum = sum, count = count }
 end, { window = 16 })
 
+for name, window in pairs { none = 0, all = math.maxinteger, bytes = { 10, math.maxinteger } } do
+  M["sink_" .. name] = copse.context(function(ctx)
+    local count = 0
+    for _ in ctx:items() do count = count + 1 end
+    return count
+  end, { window = window })
+end
+
 M.silent = copse.context(function(ctx) return "nothing was said" end)
 M.values = copse.context(function(ctx)
   for v in ctx:items() do ctx:send(v) end
@@ -102,6 +110,26 @@ function M.main()
       local ctx <close> = a:open("sink")
       for i = 1, 3000 do ctx:send(i) end
       is(ctx:result(), { sum = 4501500, count = 3000 })
+    end)
+  end)
+
+  test("a window may be as large as a number can be, at either end, or nothing", function()
+    with(function(a)
+      for name, expected in pairs { none = 0, all = 3000, bytes = 3000 } do
+        local ctx <close> = a:open("sink_" .. name)
+        for i = 1, 3000 do if not ctx:send(i) then break end end
+        is(ctx:result(), expected, name)
+      end
+      for _, window in ipairs { math.maxinteger, { 7, math.maxinteger } } do
+        local ctx <close> = a:open({ "source", window = window }, 3000)
+        local count = 0
+        for _ in ctx:items() do count = count + 1 end
+        is(count, 3000)
+      end
+      for _, window in ipairs { -1, { -1, 1 }, { 1, 0 } } do
+        raises("option 'window'", copse.context, print, { window = window })
+        raises("option 'window'", a.open, a, { "source", window = window }, 1)
+      end
     end)
   end)
 
@@ -302,6 +330,122 @@ function M.main()
       like(said[2], "send after finish")
       like(said[3], "only the end that opened")
       raises("only the end that serves", ctx.started, ctx)
+    end)
+  end)
+
+  test("a context can be closed inside a scope that was opened later", function()
+    with(function(a)
+      for _, scope in ipairs {
+        copse.nursery,
+        function(fn) return copse.timeout(1000, fn) end,
+        function(fn) return copse.shield(1000, fn) end,
+      } do
+        for _ = 1, 20 do
+          local ctx = a:open("source", 3)
+          is(scope(function()
+            local c <close> = ctx
+            return c:receive()
+          end), 1)
+          is(ctx:result(), "sent 3")
+          is(a:call("plain"), "plain")
+        end
+      end
+      local ctx <close> = a:open("pong", 1)
+      copse.nursery(function() copse.nursery(function() local _ <close> = ctx end) end)
+      is(ctx:result(), 0)
+    end)
+  end)
+
+  test("closing a context leaves those alone that were opened later", function()
+    with(function(a)
+      local one, two, three = a:open("source", 3), a:open("source", 3), a:open("pong", 1)
+      do local _ <close> = one end
+      is(one:result(), "sent 3")
+      is(two:receive(), 1)
+      raises("mine", function()
+        local _ <close> = two
+        error("mine")
+      end)
+      three:send("ping")
+      is(three:receive(), "pong")
+      three:finish()
+      is(three:result(), 1)
+    end)
+  end)
+
+  test("a chain of contexts, each opened before the last is closed, has no end", function()
+    with(function(a)
+      local last = a:open("pong", 0)
+      for i = 1, 300 do
+        local ctx, first = a:open("pong", i)
+        is(first, i + 1)
+        do local _ <close> = last end
+        ctx:send("ping")
+        is(ctx:receive(), "pong")
+        last = ctx
+      end
+    end)
+  end)
+
+  test("leaving a scope opened later by an error or a timeout cancels what it closes", function()
+    with(function(a)
+      local ctx, later = a:open("waits"), a:open("pong", 1)
+      raises("mine", copse.nursery, function()
+        local _ <close> = ctx
+        error("mine")
+      end)
+      is(a:call("ended_count"), 1)
+      ctx = a:open("waits")
+      is(raises("", copse.timeout, 0.02, function()
+        local c <close> = ctx
+        c:receive()
+      end).code, "deadline")
+      is(a:call("ended_count"), 2)
+      ctx = a:open("waits")
+      is(raises("", copse.timeout, 0.02, function()
+        local _ <close> = ctx -- what is waited for is its outcome
+      end).code, "deadline")
+      is(a:call("ended_count"), 3)
+      later:send("ping")
+      is(later:receive(), "pong")
+    end)
+  end)
+
+  test("closing in a scope opened later raises the far side's error, once", function()
+    with(function(a)
+      local ctx = a:open("fails_later")
+      is(raises("", copse.nursery, function()
+        local _ <close> = ctx
+      end).message, "on purpose")
+      is(a:call("plain"), "plain")
+    end)
+  end)
+
+  test("a failure goes up to the context although it is closed in a scope opened later", function()
+    with(function(a)
+      local caught
+      local err = raises("", copse.nursery, function()
+        local ctx = a:open("fails_later")
+        caught = pcall(copse.timeout, 1000, function()
+          local c <close> = ctx
+          local _ = a:open("pong", 1)
+          c:send("go")
+          copse.sleep(1000)
+        end)
+        copse.sleep(1000)
+      end)
+      is(caught, nil)
+      is(err.message, "on purpose")
+      is(a:call("plain"), "plain")
+    end)
+    with(function(a)
+      is(raises("", function()
+        local ctx <close> = a:open("fails_later")
+        local _ = a:open("pong", 1) -- cancelled with it
+        ctx:send("go")
+        copse.sleep(1000)
+      end).message, "on purpose")
+      is(a:call("plain"), "plain")
     end)
   end)
 

@@ -512,9 +512,9 @@ COPSE_API copse_status copse_wire_stop(copse_wire *wire, uint64_t context);
 /* Grants the peer running totals since OPEN; smaller or equal totals send nothing. */
 COPSE_API copse_status copse_wire_credit(copse_wire *wire, uint64_t context, copse_credit total);
 
-/* Opener: CANCEL. A repeat sends only a shorter grace (-1: the peer's default). Overtakes all
- * that is queued; an OPEN of which nothing was sent is withdrawn (COPSE_EV_WITHDRAWN). The
- * terminal is the answer. */
+/* Opener: CANCEL. A repeat sends only a shorter grace (-1: the peer's default), and of several that
+ * wait to be written only the last. Overtakes all that is queued; an OPEN of which nothing was sent
+ * is withdrawn (COPSE_EV_WITHDRAWN). The terminal is the answer. */
 COPSE_API copse_status copse_wire_cancel(copse_wire *wire, uint64_t context,
                                          const copse_cause *cause, int64_t grace_ms);
 
