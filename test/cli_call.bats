@@ -103,7 +103,12 @@ call() { copse call "$@" 2>"$RUN/call.err"; }
   says 'says the function'
   run copse call raise '["deadline"]' --timeout 1000
   status_is 1
-  # What it calls may refuse it, after it has done something else.
+  run copse call raise '["busy"]'
+  status_is 1
+  # What it does may fail before it has begun, and what it calls may refuse it, after something else.
+  run copse call connect_in_vain
+  status_is 1
+  says 'No such file or directory'
   run copse call ask_in_vain
   status_is 1
   says 'no_such_function is not exported here'
@@ -145,6 +150,13 @@ rogue() {
 
 @test "a timeout that expires before there is a link is 4" {
   rogue eof
+  run copse call add --timeout 0.2 --on "$ROGUE"
+  status_is 4
+  says '0.2 s'
+}
+
+@test "a timeout that the function does not heed is 4" {
+  rogue hello until=OPEN eof
   run copse call add --timeout 0.2 --on "$ROGUE"
   status_is 4
   says '0.2 s'

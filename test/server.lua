@@ -38,6 +38,8 @@ function M.ask_in_vain()
   copse.nursery(function(n) n:spawn("other", { module = "server" }):call("no_such_function") end)
 end
 
+function M.connect_in_vain() copse.connect "unix:/there/is/no/such" end
+
 function M.inner_timeout() copse.timeout(0.01, copse.sleep, 3600) end
 
 function M.die() os.execute "kill -KILL $PPID" end

@@ -39,7 +39,9 @@ bool copse__lua_context_collect(context *c, task_list *woken) {
   move_all(&c->finishers, woken);
   if (c->opening) copse__lua_list_add(woken, c->opening);
   c->opening = NULL;
-  return woken->first != NULL;
+  const bool heard = woken->first != NULL;
+  move_all(&c->closers, woken);
+  return heard;
 }
 
 void copse__lua_resume_all(task_list *woken) {

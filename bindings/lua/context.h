@@ -29,6 +29,7 @@ struct context {
   task *opening;     /* waits for STARTED */
   copse_bytes first; /* the value of STARTED, while that task is being resumed */
   task_list receivers, senders, finishers;
+  task_list closers;    /* those that wait for its end and ask for no result: see open.c */
   copse_error *closing; /* what went wrong while closing */
 };
 

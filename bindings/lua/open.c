@@ -43,9 +43,10 @@ static bool on_done(copse_context *ctx, const copse_outcome *outcome, void *arg)
     copse_buf_reset(&c->queue);
     c->head = 0;
   }
+  bool closed = c->closers.first != NULL;
   bool heard = copse__lua_context_collect(c, &woken);
   if (c->error && heard) c->raised = true;
-  bool taken = heard || !c->error;
+  bool taken = heard || closed || !c->error;
   copse__lua_resume_all(&woken); /* from here on `c` may be gone */
   return taken;
 }
@@ -177,18 +178,19 @@ static int closed_alone(lua_State *L, int status, lua_KContext waited) {
   t->interrupted = false;
   if (!c->finished && !hurry) {
     copse__lua_context_close(&c->frame, why);
-    return copse__lua_wait(L, t, &c->finishers, true, closed_alone);
+    return copse__lua_wait(L, t, &c->closers, true, closed_alone);
   }
   if (!c->finished) {
     copse_origin origin = why == CLOSE_FAILED ? COPSE_ORIGIN_ERROR : COPSE_ORIGIN_REQUESTED;
     c->asked = true;
     c->out_ended = c->in_ended = true;
     copse_cancel(c->handle, origin, NULL, -1);
-    copse__lua_list_add(&c->finishers, t);
+    copse__lua_list_add(&c->closers, t);
     return copse__lua_wait_on(L, t, NULL, true, closed_alone);
   }
   bool cancelled = copse_scope_is_cancelled(c->frame.scope);
-  if (c->error && (waited || !(c->raised || cancelled))) {
+  bool heard = c->raised && why != CLOSE_CANCELLED;
+  if (c->error && (waited ? !heard : !(c->raised || cancelled))) {
     c->raised = true;
     c->closing = copse_error_ref(c->error);
   }

@@ -210,9 +210,12 @@ static bool call_done(copse_context *ctx, const copse_outcome *outcome, void *ar
     finish(c, cli_flush("call") && made ? CLI_OK : CLI_FAILED);
   } else if (outcome->kind == COPSE_FAILED) {
     /* Our time may be over in something that the function has called, and come back as an error;
-     * a time that the function has set itself is its own business. */
-    if (copse_error_get(outcome->error)->known == COPSE_CODE_DEADLINE && has_expired(c))
-      given_up(c);
+     * a time that the function has set itself is its own business. And the link is lost with whoever
+     * does not answer a CANCEL. */
+    const copse_code known = copse_error_get(outcome->error)->known;
+    const bool unheeded = known == COPSE_CODE_LINK_LOST && copse_scope_is_cancelled(c->scope);
+    if ((unheeded || known == COPSE_CODE_DEADLINE) && has_expired(c)) given_up(c);
+    else if (unheeded) finish_cancelled(c, copse_scope_cause(c->scope), true);
     else finish_error(c, outcome->error);
   } else if (is_our_deadline(c, ctx, outcome->cause)) {
     given_up(c);

@@ -115,7 +115,9 @@ static void name_of(const char *file, char name[COPSE_NAME_MAX + 1]) {
   size_t length = strlen(base), used = 0, n;
   if (length > 4 && strcmp(base + length - 4, ".lua") == 0) length -= 4;
   for (size_t at = 0; at < length; at += n) {
-    for (n = 1; n < 4 && at + n < length && ((uint8_t)base[at + n] & 0xc0) == 0x80;) n++;
+    n = 1;
+    if ((uint8_t)base[at] >= 0xc0)
+      while (n < 4 && at + n < length && ((uint8_t)base[at + n] & 0xc0) == 0x80) n++;
     bool ok = copse__name_ok((const uint8_t *)base + at, n);
     if (!ok) n = 1;
     if (used + n > COPSE_NAME_MAX) break;

@@ -585,8 +585,9 @@ COPSE_API copse_error *copse_error_ref(copse_error *error);
 COPSE_API void copse_error_unref(copse_error *error);
 /* What it says; borrowed, as long as the error lives. */
 COPSE_API const copse_error_info *copse_error_get(const copse_error *error);
-/* Whether nothing had been done, so that trying again is safe. What a refusal promises it promises
- * of the actor that was asked: one that this actor has passed on arose while its handler ran. */
+/* Whether nothing had been done, so that trying again is safe: it arose here, or it is a refusal of
+ * the actor that was asked. One that this actor has passed on, or that its code has raised (it has a
+ * stack), arose while the handler ran. */
 COPSE_API bool copse_error_retry(const copse_error *error);
 /* Appends the report for people: boxes with what was raised where, the stack, the path it came.
  * `colour` is for terminals; `width` is in columns, 0: 100. */

@@ -23,7 +23,8 @@
  * An orphan that was started with a link is an actor, or the launcher of one: it has the grace
  * that its parent had, for its clean-up. Others are killed at once. As long as any is left we
  * look again, quickly at first, since each death may bring us the next generation. That we cannot
- * look, for want of descriptors, is not taken for "none is left": we look again then, too.
+ * look, for want of descriptors, is not taken for "none is left": we look again then, too, for as
+ * long as an orphan would have had.
  */
 #include "runtime/adopt.h"
 
@@ -162,7 +163,10 @@ static bool visit(copse__adopt *adopt, pid_t pid, uint64_t now) {
   if (adopt->is_spawned(adopt, pid)) return false;
   origin_kind kind = look_at(adopt, pid);
   if (kind == NOT_OURS_TO_TOUCH || kind == GONE) return false;
-  if (kind == UNSEEN) return true;
+  if (kind == UNSEEN) {
+    adopt->blind = true;
+    return false;
+  }
   copse__orphan *orphan = find_orphan(adopt, pid, now);
   if (!orphan) return true; /* no memory: next time */
   if (kind == A_ZOMBIE) {
@@ -194,7 +198,8 @@ static size_t visit_list(copse__adopt *adopt, int fd, uint64_t now) {
       }
     }
   }
-  return n < 0 && is_shortage(errno) ? left + 1 : left;
+  if (n < 0 && is_shortage(errno)) adopt->blind = true;
+  return left;
 }
 
 /* To know this takes no descriptor: a program that has given up its right to any, or has run out of
@@ -205,13 +210,17 @@ static bool has_children(void) {
 }
 
 /* Visits all children of this process, whichever of its threads they hang on; returns how many
- * orphans are left. A place that cannot be looked at counts as one. */
+ * orphans are left, and whether there was something that could not be looked at. */
 static size_t visit_all(copse__adopt *adopt) {
   size_t left = 0;
   uint64_t now = copse_now(adopt->rt);
+  adopt->blind = false;
   if (!has_children()) return 0;
   DIR *tasks = opendir("/proc/self/task");
-  if (!tasks) return is_shortage(errno);
+  if (!tasks) {
+    adopt->blind = is_shortage(errno);
+    return 0;
+  }
   for (struct dirent *task; (task = readdir(tasks));) {
     char path[NAME_SIZE];
     if (task->d_name[0] == '.') continue;
@@ -221,7 +230,7 @@ static size_t visit_all(copse__adopt *adopt) {
       left += visit_list(adopt, fd, now);
       close(fd);
     } else if (is_shortage(errno)) {
-      left++;
+      adopt->blind = true;
     }
   }
   closedir(tasks);
@@ -230,9 +239,19 @@ static size_t visit_all(copse__adopt *adopt) {
 
 /* --- the sweep -------------------------------------------------------------------------------- */
 
+/* Whether it is worth while to look again. Not for ever: what waits for us are the deaths of others,
+ * and descriptors may never come. */
+static bool is_blind(copse__adopt *adopt, uint64_t patience_ms) {
+  uint64_t now = copse_now(adopt->rt);
+  if (!adopt->blind) adopt->blind_since = 0;
+  else if (!adopt->blind_since) adopt->blind_since = now;
+  return adopt->blind && now - adopt->blind_since < patience_ms;
+}
+
 static void on_timer(copse__timer *timer) {
   copse__adopt *adopt = copse__of(timer, copse__adopt, timer);
-  if (visit_all(adopt)) {
+  bool left = visit_all(adopt) > 0;
+  if (is_blind(adopt, (uint64_t)adopt->grace_ms + GIVE_UP_MS) || left) {
     copse__timer_start(adopt->rt, timer, copse_now(adopt->rt) + adopt->wait_ms, on_timer);
     adopt->wait_ms = adopt->wait_ms * 2 < WAIT_MAX_MS ? adopt->wait_ms * 2 : WAIT_MAX_MS;
     return;
@@ -252,7 +271,12 @@ void copse__adopt_sweep(copse__adopt *adopt, uint32_t grace_ms) {
 void copse__adopt_end_all(copse__adopt *adopt) {
   const struct timespec moment = {0, WAIT_FIRST_MS * 1000000L};
   adopt->ending = true;
-  while (visit_all(adopt)) nanosleep(&moment, NULL);
+  for (;;) {
+    bool left = visit_all(adopt) > 0;
+    uv_update_time(copse_loop(adopt->rt));
+    if (!is_blind(adopt, GIVE_UP_MS) && !left) return;
+    nanosleep(&moment, NULL);
+  }
 }
 
 copse_status copse__adopt_init(copse *rt, copse__adopt *adopt) {

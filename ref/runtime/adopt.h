@@ -25,7 +25,9 @@ typedef struct copse__adopt {
   uint32_t grace_ms;
   uint64_t wait_ms;
   bool sweeping;
-  bool ending; /* nobody is spared */
+  bool blind;           /* something could not be looked at, for want of descriptors */
+  uint64_t blind_since; /* 0: not */
+  bool ending;          /* nobody is spared */
   copse__orphan *orphans;
   size_t orphan_count, orphan_room;
   /* Whether a process is a child that the runtime spawned itself. */

@@ -54,9 +54,17 @@ void copse_error_unref(copse_error *error) {
 
 const copse_error_info *copse_error_get(const copse_error *error) { return &error->info; }
 
+/* What a callee's own layer of the protocol can send, before user code has had an effect
+ * (ERROR-013). */
+static bool is_refusal(copse_code code) {
+  return code == COPSE_CODE_NO_TARGET || code == COPSE_CODE_DENIED || code == COPSE_CODE_BAD_ARGS ||
+         code == COPSE_CODE_NOT_READY || code == COPSE_CODE_CLOSING || code == COPSE_CODE_BUSY;
+}
+
 bool copse_error_retry(const copse_error *error) {
   const copse_error_info *info = &error->info;
-  return info->known < COPSE_CODE_COUNT && copse_code_retry(info->known) && info->via_count <= 1;
+  if (info->known >= COPSE_CODE_COUNT || !copse_code_retry(info->known)) return false;
+  return info->via_count == 0 || (info->via_count == 1 && !*info->stack && is_refusal(info->known));
 }
 
 /* --- making ----------------------------------------------------------------------------------- */

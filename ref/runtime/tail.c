@@ -50,15 +50,15 @@ static void keep(copse__tail *tail, const uint8_t *data, size_t size) {
   }
 }
 
-/* A descriptor that does not wait; -1: not now. A file never waits, and one of our own would begin
- * at its start; others (a socket) have room for a piece when poll says so. */
+/* A descriptor that does not wait. A file never waits, and one of our own would begin at its start.
+ * Of others (a socket, another user's terminal, what cannot be opened for want of descriptors) it
+ * has to do that poll says there is room: a child whose words are not read stands still. */
 static int open_output(void) {
   struct stat st;
   if (fstat(STDERR_FILENO, &st) != 0 || !(S_ISCHR(st.st_mode) || S_ISFIFO(st.st_mode)))
     return STDERR_FILENO;
   int fd = open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-  if (fd >= 0 || errno == EMFILE || errno == ENFILE || errno == ENOMEM) return fd;
-  return STDERR_FILENO; /* another user's terminal */
+  return fd >= 0 ? fd : STDERR_FILENO;
 }
 
 /* Writes what is in the ring and was not passed on, in one piece, so that lines stay together. */
@@ -84,9 +84,9 @@ static bool pass_on(copse__tail *tail) {
       break;
     }
     int fd = open_output();
-    ssize_t n = fd < 0 ? -1 : write_rest(tail, fd);
-    bool no_room = fd < 0 || (n < 0 && errno == EAGAIN);
-    if (fd >= 0 && fd != STDERR_FILENO) close(fd);
+    ssize_t n = write_rest(tail, fd);
+    bool no_room = n < 0 && errno == EAGAIN;
+    if (fd != STDERR_FILENO) close(fd);
     if (no_room) return false;
     tail->passed = n > 0 ? tail->passed + (uint64_t)n : tail->total;
   }

@@ -191,6 +191,15 @@ static void orphans_that_cannot_be_looked_for_are_not_taken_for_gone(void **stat
   assert_false(f.orphan_was_left);
 }
 
+static void descriptors_that_never_come_are_not_waited_for(void **state) {
+  (void)state;
+  pid_t own = start_own(environ);
+  take_descriptors();
+  sweep();
+  give_descriptors();
+  is_ours_still(own);
+}
+
 static void on_signal(int number) {
   (void)number;
   give_descriptors();
@@ -217,6 +226,7 @@ int main(void) {
       TEST(what_a_dead_child_had_started_is_killed_and_reaped),
       TEST(a_program_of_our_own_stays_whatever_its_environment),
       TEST(orphans_that_cannot_be_looked_for_are_not_taken_for_gone),
+      TEST(descriptors_that_never_come_are_not_waited_for),
       TEST(the_end_of_all_comes_also_where_descriptors_are_short_for_a_while),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -19,6 +19,7 @@ function M.pid() return tostring(copse.self().id) end
 function M.unsendable() return print end
 function M.ask_parent(x) return copse.parent():call("double", x) end
 function M.ask_parent_for(target) return copse.parent():call(target) end
+function M.connect_in_vain() copse.connect "unix:/there/is/no/such" end
 function M.double(x) return 2 * x end
 function M._hidden() return "seen" end
 function M.who(ref) return ref end
@@ -97,13 +98,17 @@ function M.main()
     end)
   end)
 
-  test("a refusal that a function passes on does not say that nothing was done", function()
+  test("what comes out of a function does not say that nothing was done", function()
     copse.nursery(function(n)
       local a = n:spawn("a")
       local err = raises("", a.call, a, "ask_parent_for", "nope")
       is(err.code, "no_target")
       is(err.retry, false)
+      err = raises("", a.call, a, "connect_in_vain")
+      is(err.code, "unreachable")
+      is(err.retry, false)
     end)
+    is(raises("", M.connect_in_vain).retry, true)
   end)
 
   test("a target or an option with a zero byte is refused, not cut", function()

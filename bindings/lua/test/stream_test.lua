@@ -419,6 +419,15 @@ function M.main()
       end).message, "on purpose")
       is(a:call("plain"), "plain")
     end)
+    with(function(a) -- another task has it already
+      local ctx, heard = a:open("fails_later"), nil
+      copse.nursery(function(n)
+        n:start(function() heard = raises("on purpose", ctx.result, ctx) end)
+        copse.yield()
+        local _ <close> = ctx
+      end)
+      is(heard.message, "on purpose")
+    end)
   end)
 
   test("a failure goes up to the context although it is closed in a scope opened later", function()
