@@ -217,7 +217,7 @@ case {
     .. " keep.",
   run = function(t)
     local parent = t:boot { listen = true, args = { grace = 300 } }
-    for _, n in ipairs { 6, 9, 14, 15 } do parent.process.expected[n] = true end
+    play.own_end(parent)
     local d = t:dial(parent)
     local c, pid = play.gate(d), t:stat(parent).pid
     parent:open("tck.crash", map { how = "spin", started = 1 }):expect("STARTED")

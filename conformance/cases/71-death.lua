@@ -163,11 +163,6 @@ end
 
 -- The loss of the parent's link -------------------------------------------------------------------
 
--- The testee may be its own executioner where user code heeds nothing.
-local function own_end(p)
-  for _, n in ipairs { 6, 9, 14, 15 } do p.process.expected[n] = true end
-end
-
 local states = {
   { "idle", "nothing runs", function() end },
   { "gate", "a handler waits", function(p) play.gate(p) end },
@@ -219,7 +214,7 @@ for _, s in ipairs(states) do
     why = "Kill a parent in any way, and nothing below it stays.",
     run = function(t)
       local p = t:boot { args = { grace = 300 }, stat = false }
-      own_end(p)
+      play.own_end(p)
       s[3](p)
       p:close()
       t:await(function() return p.process.exit end, "the exit of the child", req)
@@ -260,7 +255,7 @@ for _, how in ipairs { "half", "cut", "before-hello", "hello-only", "violation",
           p:bye { code = "internal" }
         end
       end
-      if not p.closed then own_end(p) end
+      if not p.closed then play.own_end(p) end
       t:await(function() return p.process.exit end, "the exit of the child", "SPAWN-024")
       p:close()
     end,
@@ -354,7 +349,7 @@ for _, s in ipairs(states) do
       why = "One grace holds for the whole subtree.",
       run = function(t)
         local p = t:boot { args = { grace = 600000 }, stat = false }
-        own_end(p)
+        play.own_end(p)
         local c = child.spawn(t, p, { grace = 600000 }):boot()
         s[3](p)
         p:close()
@@ -389,7 +384,7 @@ for _, depth in ipairs { 1, 3 } do
       why = "kill -9 anything anywhere leaves nothing behind.",
       run = function(t)
         local p = t:boot { args = { grace = 1000 }, stat = false }
-        own_end(p)
+        play.own_end(p)
         grow(t, p, depth)
         if how == "loss" then
           p:close()

@@ -5,6 +5,7 @@
 local case = ...
 local pack = require "frame".pack
 local pattern = require "pattern"
+local play = require "play"
 local value = require "value"
 local map, array = value.map, value.array
 
@@ -142,7 +143,7 @@ case {
   why = "Whatever reads a link in the middle of user code owes what every reader owes.",
   run = function(t)
     local parent = t:boot { listen = true, args = { grace = 300 } }
-    for _, n in ipairs { 6, 9, 14, 15 } do parent.process.expected[n] = true end
+    play.own_end(parent)
     local d = t:dial(parent)
     parent:open("tck.crash", map { how = "spin", started = 1 }):expect("STARTED")
     local seen = record(d)
@@ -283,7 +284,7 @@ for _, busy in ipairs { false, true } do
     why = "It is a promise of the runtime, not of user code.",
     run = function(t)
       local p = t:boot { listen = true, stat = false, args = { grace = 300 } }
-      for _, n in ipairs { 6, 9, 14, 15 } do p.process.expected[n] = true end
+      play.own_end(p)
       local d = t:dial(p)
       local promise = d.peer.heartbeat or 0
       -- None was promised, so none is owed.

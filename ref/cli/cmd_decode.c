@@ -185,17 +185,16 @@ static void drop_partial(stream *s, partial **p) {
   free(gone);
 }
 
-/* False: memory is short. */
-static bool begin_partial(stream *s, uint64_t context, unsigned kind) {
+/* Where memory is short, it is not there afterwards. */
+static void begin_partial(stream *s, uint64_t context, unsigned kind) {
   partial *fresh = calloc(1, sizeof *fresh);
-  if (!fresh) return false;
+  if (!fresh) return;
   fresh->context = context;
   fresh->kind = (uint8_t)kind;
   fresh->next = s->partials;
   copse_buf_init(&fresh->bytes, 256u << 20, NULL);
   s->partials = fresh;
   s->partial_count++;
-  return true;
 }
 
 /* Gives up the message begun first where there are too many. */

@@ -125,7 +125,7 @@ static char **make_environment(char *link, char *mark) {
 }
 
 static bool start(copse *rt, copse__template *template, const char *const *argv) {
-  char link[] = "COPSE_LINK=fd:3", mark[sizeof COPSE__MARK + sizeof template->mark];
+  char link[] = "COPSE_LINK=fd:3", name[33], mark[sizeof COPSE__MARK + sizeof name];
   uint8_t id[16];
   int ends[2];
   copse__spawned spawned;
@@ -134,8 +134,8 @@ static bool start(copse *rt, copse__template *template, const char *const *argv)
   const struct timeval look = {0, LOOK_MS * 1000};
 
   if (!copse__random(id, sizeof id)) return false;
-  copse__hex(id, template->mark);
-  snprintf(mark, sizeof mark, COPSE__MARK "=%s", template->mark);
+  copse__hex(id, name);
+  snprintf(mark, sizeof mark, COPSE__MARK "=%s", name);
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) return false;
   copse__spawn_args args = {.argv = argv,
                             .envp = make_environment(link, mark),

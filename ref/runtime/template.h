@@ -47,7 +47,6 @@ typedef struct copse__template {
   int control;
   unsigned asked;    /* for so many actors it could have served */
   unsigned failures; /* of templates so far */
-  char mark[33];     /* COPSE__MARK of the template, and of a clone at its beginning */
   copse__heritage heritage;
 } copse__template;
 
